@@ -1,0 +1,166 @@
+//! The catalogue: every indicator by name, and the reading of `ema(20)`.
+
+use std::fmt;
+
+use crate::analytics::indicator::{Arguments, Entry, Indicator};
+use crate::analytics::{indicators, orderflow};
+
+/// An indicator with its parameters: `macd(12,26,9)`.
+#[derive(Clone)]
+pub struct Spec {
+    pub entry: &'static Entry,
+    pub arguments: Arguments,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SpecError {
+    #[error("indicator {text:?} is unknown; `tapewatch check` lists them all")]
+    Unknown { text: String },
+    #[error("indicator {text:?} is not of the form name(number,...)")]
+    Form { text: String },
+    #[error("indicator {text:?}: {name} takes {allowed}")]
+    Count { text: String, name: &'static str, allowed: String },
+    #[error("indicator {text:?}: {parameter} must be {allowed}")]
+    Bounds { text: String, parameter: &'static str, allowed: String },
+    #[error("indicator {text:?}: {problem}")]
+    Combination { text: String, problem: &'static str },
+}
+
+/// Every entry of every family.
+pub fn entries() -> impl Iterator<Item = &'static Entry> {
+    indicators::ENTRIES.iter().chain(orderflow::ENTRIES)
+}
+
+impl Spec {
+    /// Reads `name`, `name()` or `name(a,b,...)`; without parentheses all parameters have
+    /// their defaults, otherwise those left out at the end.
+    pub fn parse(text: &str) -> Result<Self, SpecError> {
+        let trimmed = text.trim();
+        let form = || SpecError::Form { text: text.to_owned() };
+        let (name, list) = match trimmed.split_once('(') {
+            None => (trimmed, ""),
+            Some((name, rest)) => (name.trim(), rest.strip_suffix(')').ok_or_else(form)?),
+        };
+        let entry = entries()
+            .find(|entry| entry.name == name)
+            .ok_or_else(|| SpecError::Unknown { text: text.to_owned() })?;
+        let given: Vec<&str> = if list.trim().is_empty() { Vec::new() } else { list.split(',').collect() };
+        if given.len() > entry.parameters.len() {
+            let names: Vec<_> = entry.parameters.iter().map(|p| p.name).collect();
+            let allowed =
+                if names.is_empty() { "no parameter".to_owned() } else { format!("({})", names.join(",")) };
+            return Err(SpecError::Count { text: text.to_owned(), name: entry.name, allowed });
+        }
+        let mut values = Vec::with_capacity(entry.parameters.len());
+        for (i, parameter) in entry.parameters.iter().enumerate() {
+            let Some(given) = given.get(i) else {
+                values.push(parameter.default);
+                continue;
+            };
+            let value: f64 = given.trim().parse().map_err(|_| form())?;
+            let within = value >= parameter.min && value <= parameter.max;
+            if !within || (parameter.whole && value.fract() != 0.0) {
+                let kind = if parameter.whole { "a whole number" } else { "a number" };
+                let allowed = format!("{kind} from {} to {}", parameter.min, parameter.max);
+                return Err(SpecError::Bounds { text: text.to_owned(), parameter: parameter.name, allowed });
+            }
+            values.push(value);
+        }
+        let arguments = Arguments(values);
+        (entry.check)(&arguments)
+            .map_err(|problem| SpecError::Combination { text: text.to_owned(), problem })?;
+        Ok(Self { entry, arguments })
+    }
+
+    /// Reads `sma(20),macd(12,26,9),obv`: commas inside parentheses belong to the indicator.
+    pub fn parse_list(text: &str) -> Result<Vec<Self>, SpecError> {
+        let (mut depth, mut start, mut specs) = (0usize, 0, Vec::new());
+        let boundary = text.char_indices().chain([(text.len(), ',')]);
+        for (at, c) in boundary {
+            match c {
+                '(' => depth += 1,
+                ')' => depth = depth.saturating_sub(1),
+                ',' if depth == 0 || at == text.len() => {
+                    let part = text[start..at].trim();
+                    if !part.is_empty() {
+                        specs.push(Self::parse(part)?);
+                    }
+                    start = at + 1;
+                }
+                _ => {}
+            }
+        }
+        Ok(specs)
+    }
+
+    pub fn build(&self) -> Box<dyn Indicator> {
+        (self.entry.build)(&self.arguments)
+    }
+
+    /// Candles until the first value, the one that brings it included.
+    pub fn warm_up(&self) -> usize {
+        (self.entry.warm_up)(&self.arguments)
+    }
+}
+
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.entry.name)?;
+        for (i, value) in self.arguments.0.iter().enumerate() {
+            write!(f, "{}{value}", if i == 0 { "(" } else { "," })?;
+        }
+        f.write_str(if self.arguments.0.is_empty() { "" } else { ")" })
+    }
+}
+
+impl fmt::Debug for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_list(text: &str, expected: &str) {
+        let specs = Spec::parse_list(text).unwrap();
+        let printed: Vec<_> = specs.iter().map(ToString::to_string).collect();
+        assert_eq!(printed.join(" "), expected, "{text}");
+    }
+
+    #[test]
+    fn lists_are_read_and_defaults_filled_in() {
+        check_list("sma(20)", "sma(20)");
+        check_list(" sma , sma( 5 ) ,", "sma(20) sma(5)");
+        check_list("", "");
+    }
+
+    #[test]
+    fn mistakes_name_what_is_allowed() {
+        let check = |text: &str, part: &str| {
+            let message = Spec::parse_list(text).unwrap_err().to_string();
+            assert!(message.contains(part), "{text}: {message}");
+        };
+        check("nope(3)", "is unknown");
+        check("sma(3", "not of the form");
+        check("sma(x)", "not of the form");
+        check("sma(3,4)", "takes (period)");
+        check("sma(0)", "period must be a whole number from 1 to 10000");
+        check("sma(2.5)", "period must be");
+        check("sma(nan)", "period must be");
+    }
+
+    #[test]
+    fn the_catalogue_is_in_order_and_every_default_builds() {
+        for family in [indicators::ENTRIES, orderflow::ENTRIES] {
+            assert!(family.is_sorted_by_key(|entry| entry.name));
+        }
+        for entry in entries() {
+            let spec = Spec::parse(entry.name).unwrap();
+            assert!(spec.warm_up() >= 1, "{}", entry.name);
+            assert!((1..=crate::analytics::indicator::OUTPUTS_MAX).contains(&entry.outputs.len()));
+            let _ = spec.build();
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What an indicator is: the ground on which its families stand.
+//!
+//! An indicator advances on closed candles that hold trades, one by one, in order of open
+//! time, and keeps just the state it needs. It never looks at a clock or inside a candle.
+//! Its whole state passes through [`Indicator::state`], so that a pipeline can be put back
+//! to an earlier candle (a late trade) or continued elsewhere (a snapshot).
+
+use crate::analytics::rolling::sizes::SizeHistogram;
+use crate::analytics::rolling::state::State;
+use crate::domain::time::UnixNanos;
+
+/// A closed candle with trades, as statistics see it.
+#[derive(Clone, Copy, Debug)]
+pub struct Bar<'a> {
+    pub open_at: UnixNanos,
+    /// Exclusive.
+    pub close_at: UnixNanos,
+    pub open: f64,
+    pub high: f64,
+    pub low: f64,
+    pub close: f64,
+    /// Base currency. Above zero.
+    pub volume: f64,
+    /// Quote currency; `None` where a ready candle does not say.
+    pub quote_volume: Option<f64>,
+    /// `None` where a ready candle does not say.
+    pub trade_count: Option<u64>,
+    /// Base currency bought and sold by takers; trades of unknown side count to neither.
+    /// `None` where a ready candle does not say.
+    pub taker_buy_volume: Option<f64>,
+    pub taker_sell_volume: Option<f64>,
+    /// Times of the first and last trade; `None` for ready candles.
+    pub trade_times: Option<(UnixNanos, UnixNanos)>,
+    /// Sizes of its trades; kept only where an indicator in use asks for them.
+    pub sizes: Option<&'a SizeHistogram>,
+}
+
+/// Most outputs that one indicator has.
+pub const OUTPUTS_MAX: usize = 8;
+
+/// One incremental indicator.
+pub trait Indicator: Send {
+    /// Takes the next closed candle. `true`: `out`, one slot for each output of its
+    /// [`Entry`], holds its values; `false`: it is warming up, or has no value here (the
+    /// definition divides by zero), and `out` means nothing.
+    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool;
+
+    /// Visits every word of mutable state, always in the same order: saves or restores it.
+    fn state(&mut self, state: &mut State<'_>);
+}
+
+/// A parameter of an indicator: `period` of `ema(20)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Parameter {
+    pub name: &'static str,
+    pub default: f64,
+    pub min: f64,
+    pub max: f64,
+    /// Whether only whole numbers are allowed.
+    pub whole: bool,
+}
+
+impl Parameter {
+    /// A whole number of candles, at most 10,000.
+    pub const fn period(name: &'static str, default: u32, min: u32) -> Self {
+        Self { name, default: default as f64, min: min as f64, max: 10_000.0, whole: true }
+    }
+
+    pub const fn real(name: &'static str, default: f64, min: f64, max: f64) -> Self {
+        Self { name, default, min, max, whole: false }
+    }
+}
+
+/// The values given to an indicator's parameters, in their order, each within its bounds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Arguments(pub Vec<f64>);
+
+impl Arguments {
+    /// The value of a whole parameter.
+    pub fn period(&self, index: usize) -> usize {
+        self.0[index] as usize
+    }
+
+    pub fn real(&self, index: usize) -> f64 {
+        self.0[index]
+    }
+}
+
+/// A member of a family: the one line by which the catalogue knows it.
+pub struct Entry {
+    /// Lower-case, as in `ema(20)`.
+    pub name: &'static str,
+    /// One sentence for people.
+    pub summary: &'static str,
+    pub parameters: &'static [Parameter],
+    /// Names of its values, at most [`OUTPUTS_MAX`]: `["value"]`, `["macd", "signal", "histogram"]`.
+    pub outputs: &'static [&'static str],
+    /// Candles until the first value, the one that brings it included.
+    pub warm_up: fn(&Arguments) -> usize,
+    /// What the bounds of single parameters cannot say (`fast` below `slow`); `Err` is a sentence fragment.
+    pub check: fn(&Arguments) -> Result<(), &'static str>,
+    pub build: fn(&Arguments) -> Box<dyn Indicator>,
+    /// Whether [`Bar::sizes`] is needed.
+    pub needs_sizes: bool,
+}
+
+/// For [`Entry::check`] where single bounds say all.
+pub fn any(_: &Arguments) -> Result<(), &'static str> {
+    Ok(())
+}

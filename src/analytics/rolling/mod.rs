@@ -1,0 +1,5 @@
+//! The rolling statistics that indicators are made of, one file each.
+
+pub mod sizes;
+pub mod state;
+pub mod window;

@@ -1,0 +1,136 @@
+//! What happens to one instrument: the inputs of a symbol's pipeline, in the order of its log.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::domain::candle::{Ohlc, Origin};
+use crate::domain::decimal::{Price, Quantity, QuoteVolume, Volume};
+use crate::domain::interval::TimeInterval;
+use crate::domain::time::UnixNanos;
+
+/// Who crossed the spread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    Buy,
+    Sell,
+}
+
+impl Side {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Buy => "buy",
+            Self::Sell => "sell",
+        }
+    }
+}
+
+/// How the venue names a trade.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum TradeId {
+    /// The venue gives none.
+    Absent,
+    /// A whole number without leading zeros.
+    Number(u64),
+    /// Any other text, at most [`TradeId::BYTES_MAX`] bytes.
+    Text(Arc<str>),
+}
+
+impl TradeId {
+    pub const BYTES_MAX: usize = 64;
+
+    /// What a venue's text says; `None` where it is longer than any id or holds what no id holds.
+    pub fn parse(text: &str) -> Option<Self> {
+        if text.is_empty() {
+            return Some(Self::Absent);
+        }
+        let canonical = text == "0" || !text.starts_with('0');
+        if canonical
+            && text.bytes().all(|b| b.is_ascii_digit())
+            && let Ok(number) = text.parse()
+        {
+            return Some(Self::Number(number));
+        }
+        let fits = text.len() <= Self::BYTES_MAX
+            && text.bytes().all(|b| b.is_ascii_graphic() && b != b',' && b != b'"');
+        fits.then(|| Self::Text(text.into()))
+    }
+}
+
+impl fmt::Display for TradeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Absent => Ok(()),
+            Self::Number(number) => write!(f, "{number}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// One trade, or one aggregate of trades, as the venue told it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trade {
+    /// Quote currency per unit of base, exact. Above zero.
+    pub price: Price,
+    /// Base currency, exact. Above zero.
+    pub quantity: Quantity,
+    /// The venue's clock.
+    pub exchange_at: UnixNanos,
+    /// Our clock, as the frame left the socket; a recording may not know it.
+    pub received_at: Option<UnixNanos>,
+    pub id: TradeId,
+    /// Who crossed the spread; some recordings do not know it.
+    pub taker_side: Option<Side>,
+    /// Trades in it: 1, or the size of an aggregate.
+    pub trade_count: u32,
+}
+
+/// A candle that somebody else made: a venue's history, a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadyCandle {
+    pub interval: TimeInterval,
+    pub open_at: UnixNanos,
+    /// `None` where nothing traded (volume 0).
+    pub prices: Option<Ohlc>,
+    pub volume: Volume,
+    pub quote_volume: Option<QuoteVolume>,
+    pub trade_count: Option<u64>,
+    pub taker_buy_volume: Option<Volume>,
+    pub origin: Origin,
+}
+
+/// One entry of an instrument's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    Trade(Trade),
+    /// One page of history: one event, and at most one revision of each row.
+    Backfill(Vec<Trade>),
+    Candle(ReadyCandle),
+    /// Time has passed: the venue's clock as estimated at the edge, never backwards.
+    Tick {
+        venue_at: UnixNanos,
+    },
+    /// Nobody listened between these moments, both included, and no ids can show what was missed.
+    Unwatched {
+        from: UnixNanos,
+        to: UnixNanos,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_keep_their_text() {
+        for text in
+            ["0", "7", "007", "18446744073709551615", "18446744073709551616", "f7496ecb-b174", "ETH-1234"]
+        {
+            assert_eq!(TradeId::parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(TradeId::parse("7"), Some(TradeId::Number(7)));
+        assert!(matches!(TradeId::parse("007"), Some(TradeId::Text(_))));
+        assert_eq!(TradeId::parse(""), Some(TradeId::Absent));
+        assert_eq!(TradeId::parse("a,b"), None);
+        assert_eq!(TradeId::parse(&"x".repeat(65)), None);
+    }
+}

@@ -1,0 +1,10 @@
+//! The nouns: what every other room speaks of, exact and without behaviour of its own.
+
+pub mod candle;
+pub mod decimal;
+pub mod event;
+pub mod instrument;
+pub mod interval;
+pub mod output;
+pub mod time;
+pub mod venue;
