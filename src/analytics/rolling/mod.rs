@@ -1,6 +1,10 @@
 //! The rolling statistics that indicators are made of, one file each.
 
+pub mod blocks;
+pub mod extreme;
 pub mod fold;
+pub mod moments;
+pub mod regression;
 pub mod size_window;
 pub mod sizes;
 pub mod state;
