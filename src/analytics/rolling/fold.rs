@@ -6,7 +6,8 @@
 //! and the window is one of the former with the latter. Amortised O(1) merges a push (one
 //! pass over the slots every `capacity` pushes); the order of merging depends on nothing but
 //! the number of items pushed. The scheme is M. van Herk's ("A fast algorithm for local
-//! minimum and maximum filters", Pattern Recognition Letters 13, 1992), for any merge.
+//! minimum and maximum filters on rectangular and octagonal kernels", Pattern Recognition
+//! Letters 13, 1992), for any merge.
 
 use crate::analytics::rolling::state::State;
 
@@ -95,7 +96,7 @@ impl<const N: usize> Merge for Sums<N> {
 /// do ("Updating formulae and a pairwise algorithm for computing sample variances", 1979):
 /// equal values have a spread of exactly zero.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Moments {
+pub struct PairMoments {
     /// How many pairs, a whole number.
     pub count: f64,
     pub mean_x: f64,
@@ -106,7 +107,7 @@ pub struct Moments {
     pub xy: f64,
 }
 
-impl Moments {
+impl PairMoments {
     /// One pair.
     pub fn of(x: f64, y: f64) -> Self {
         Self { count: 1.0, mean_x: x, mean_y: y, xx: 0.0, xy: 0.0 }
@@ -119,7 +120,7 @@ impl Moments {
     }
 }
 
-impl Merge for Moments {
+impl Merge for PairMoments {
     const NOTHING: Self = Self { count: 0.0, mean_x: 0.0, mean_y: 0.0, xx: 0.0, xy: 0.0 };
 
     fn merge(older: Self, newer: Self) -> Self {
@@ -172,7 +173,7 @@ mod tests {
     fn equal_values_do_not_vary() {
         let mut fold = Fold::new(7);
         for i in 0..40 {
-            fold.push(Moments::of(0.1, f64::from(i)));
+            fold.push(PairMoments::of(0.1, f64::from(i)));
             assert_eq!((fold.total().xx, fold.total().xy, fold.total().varies()), (0.0, 0.0, false));
         }
     }
@@ -186,7 +187,7 @@ mod tests {
         ) {
             let mut fold = Fold::new(capacity);
             for (i, &(x, y)) in pairs.iter().enumerate() {
-                fold.push(Moments::of(x + offset, y));
+                fold.push(PairMoments::of(x + offset, y));
                 let window = &pairs[(i + 1).saturating_sub(capacity)..=i];
                 let n = window.len() as f64;
                 let mean = |of: fn(&(f64, f64)) -> f64| window.iter().map(of).sum::<f64>() / n;
@@ -201,7 +202,7 @@ mod tests {
             }
             let mut words = Vec::new();
             fold.state(&mut State::Save(&mut words));
-            let mut restored = Fold::<Moments>::new(capacity);
+            let mut restored = Fold::<PairMoments>::new(capacity);
             restored.state(&mut State::load(&words));
             prop_assert_eq!(restored.total(), fold.total());
         }

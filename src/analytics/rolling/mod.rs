@@ -1,6 +1,7 @@
 //! The rolling statistics that indicators are made of, one file each.
 
 pub mod blocks;
+pub mod counts;
 pub mod extreme;
 pub mod fold;
 pub mod moments;

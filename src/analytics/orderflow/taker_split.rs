@@ -1,0 +1,71 @@
+//! Taker split: base currency bought and sold by those who crossed the spread, and the bought share.
+//!
+//! Sums over the last `period` candles. `buy_share` is buy / (buy + sell): volume whose taker is
+//! unknown is in neither, and no value is told where nothing else traded. Sides are the venue's
+//! own, not inferred from prices as by C. Lee and M. Ready, "Inferring trade direction from
+//! intraday data", Journal of Finance 46 (1991).
+
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::rolling::fold::{Fold, Sums};
+use crate::analytics::rolling::state::State;
+
+pub const ENTRY: Entry = Entry {
+    name: "taker_split",
+    summary: "volume bought and sold by takers, and the bought share of the two",
+    parameters: &[Parameter::period("period", 1, 1)],
+    outputs: &["buy", "sell", "buy_share"],
+    warm_up: |arguments| arguments.period(0),
+    check: any,
+    build: |arguments| Box::new(TakerSplit::new(arguments)),
+    needs_sizes: false,
+};
+
+struct TakerSplit {
+    volumes: Fold<Sums<2>>,
+}
+
+impl TakerSplit {
+    fn new(arguments: &Arguments) -> Self {
+        Self { volumes: Fold::new(arguments.period(0)) }
+    }
+}
+
+impl Indicator for TakerSplit {
+    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+        let (Some(buy), Some(sell)) = (bar.taker_buy_volume, bar.taker_sell_volume) else { return false };
+        self.volumes.push(Sums([buy, sell]));
+        let Sums([buy, sell]) = self.volumes.total();
+        out.copy_from_slice(&[buy, sell, buy / (buy + sell)]);
+        self.volumes.is_full() && buy + sell > 0.0
+    }
+
+    fn state(&mut self, state: &mut State<'_>) {
+        self.volumes.state(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::analytics::orderflow::bars::{self, Truth, newest};
+
+    #[test]
+    fn incremental_equals_naive() {
+        for period in [1, 4] {
+            bars::check(&format!("taker_split({period})"), |bars| {
+                let window = newest(bars, period, |bar| bar.taker())?;
+                let buy: f64 = window.iter().map(|(buy, _)| buy).sum();
+                let sell: f64 = window.iter().map(|(_, sell)| sell).sum();
+                let share = Truth { value: buy / (buy + sell), scale: 1.0 };
+                let truth = |value| Truth { value, scale: value };
+                (buy + sell > 0.0).then(|| vec![truth(buy), truth(sell), share])
+            });
+        }
+    }
+
+    #[test]
+    fn one_side_and_no_side() {
+        let bars = bars::flows(&[(3.0, 1.0), (2.0, 0.0), (0.0, 0.0)]);
+        let expected = [Some(vec![3.0, 1.0, 0.75]), Some(vec![2.0, 0.0, 1.0]), None];
+        assert_eq!(bars::run("taker_split", &bars), expected);
+    }
+}
