@@ -1,1 +1,4 @@
-//! (room to be furnished)
+//! What the moving parts live in: the clock, and how far we are.
+
+pub mod clock;
+pub mod progress;
