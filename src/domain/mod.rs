@@ -3,6 +3,7 @@
 pub mod candle;
 pub mod decimal;
 pub mod event;
+pub mod frame;
 pub mod instrument;
 pub mod interval;
 pub mod output;
