@@ -1,5 +1,6 @@
 //! The rolling statistics that indicators are made of, one file each.
 
+pub mod average;
 pub mod blocks;
 pub mod counts;
 pub mod extreme;
@@ -9,4 +10,5 @@ pub mod regression;
 pub mod size_window;
 pub mod sizes;
 pub mod state;
+pub mod sum;
 pub mod window;

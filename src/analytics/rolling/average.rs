@@ -1,0 +1,202 @@
+//! Moving averages as steps: a value in, the average out once it is warm.
+//!
+//! [`Ema`] and [`Rma`] are seeded as TA-Lib does, with the plain mean of their first `period`
+//! values, and know all the past from then on; [`Wma`] is a window's. All three turn equal
+//! values into exactly that value. O(1) a value ([`Wma`] amortised).
+
+use crate::analytics::rolling::blocks::{Blocks, Terms};
+use crate::analytics::rolling::state::State;
+
+/// Weight `smoothing` for the newest value, the rest for what was.
+#[derive(Clone, Debug)]
+struct Smoothed {
+    value: f64,
+    smoothing: f64,
+    /// Values still missing until the seed is whole.
+    missing: u64,
+    period: u64,
+}
+
+impl Smoothed {
+    fn new(period: usize, smoothing: f64) -> Self {
+        assert!(period > 0, "an average is of something");
+        Self { value: 0.0, smoothing, missing: period as u64, period: period as u64 }
+    }
+
+    #[inline]
+    fn push(&mut self, value: f64) -> Option<f64> {
+        if self.missing == 0 {
+            self.value += (value - self.value) * self.smoothing;
+            return Some(self.value);
+        }
+        self.seed(value)
+    }
+
+    // The running mean, not the sum: that of equal values is exactly that value.
+    #[cold]
+    fn seed(&mut self, value: f64) -> Option<f64> {
+        self.missing -= 1;
+        self.value += (value - self.value) / (self.period - self.missing) as f64;
+        (self.missing == 0).then_some(self.value)
+    }
+
+    fn state(&mut self, state: &mut State<'_>) {
+        state.f64(&mut self.value);
+        state.word(&mut self.missing);
+    }
+}
+
+/// Exponential moving average: smoothing `2 / (period + 1)`. Equals TA-Lib's `EMA`.
+#[derive(Clone, Debug)]
+pub struct Ema(Smoothed);
+
+impl Ema {
+    /// `period` at least 1.
+    pub fn new(period: usize) -> Self {
+        Self(Smoothed::new(period, 2.0 / (period as f64 + 1.0)))
+    }
+
+    /// `None` for the first `period - 1` values.
+    #[inline]
+    pub fn push(&mut self, value: f64) -> Option<f64> {
+        self.0.push(value)
+    }
+
+    pub fn state(&mut self, state: &mut State<'_>) {
+        self.0.state(state);
+    }
+}
+
+/// Wilder's average: smoothing `1 / period` (J. W. Wilder, "New Concepts in Technical Trading
+/// Systems", 1978). Equals TA-Lib's `RMA`, and what its `RSI`, `ATR` and `CMO` smooth with.
+#[derive(Clone, Debug)]
+pub struct Rma(Smoothed);
+
+impl Rma {
+    /// `period` at least 1.
+    pub fn new(period: usize) -> Self {
+        Self(Smoothed::new(period, 1.0 / period as f64))
+    }
+
+    /// `None` for the first `period - 1` values.
+    #[inline]
+    pub fn push(&mut self, value: f64) -> Option<f64> {
+        self.0.push(value)
+    }
+
+    pub fn state(&mut self, state: &mut State<'_>) {
+        self.0.state(state);
+    }
+}
+
+/// Difference to the shift, plain and weighted with the position.
+#[derive(Clone, Debug)]
+struct Weighted;
+
+impl Terms<1, 2> for Weighted {
+    #[inline]
+    fn of(position: usize, item: &[f64; 1], shift: f64) -> [f64; 2] {
+        let difference = item[0] - shift;
+        [difference, position as f64 * difference]
+    }
+}
+
+/// Linearly weighted moving average: weights 1, 2, ... `period` from the oldest to the newest.
+/// Equals TA-Lib's `WMA`.
+#[derive(Clone, Debug)]
+pub struct Wma {
+    sums: Blocks<Weighted, 1, 2>,
+}
+
+impl Wma {
+    /// `period` at least 1.
+    pub fn new(period: usize) -> Self {
+        Self { sums: Blocks::new(period) }
+    }
+
+    /// `None` for the first `period - 1` values.
+    #[inline]
+    pub fn push(&mut self, value: f64) -> Option<f64> {
+        self.sums.push([value]);
+        if !self.sums.is_full() {
+            return None;
+        }
+        let n = self.sums.capacity() as f64;
+        let at = self.sums.position() as f64;
+        let (older, newer) = self.sums.parts();
+        // In the window, the previous block starts with weight 1 and the running one behind it.
+        let weighted = (older[1] - (at - 1.0) * older[0]) + (newer[1] + (n - at + 1.0) * newer[0]);
+        Some(self.sums.shift() + weighted / (n * (n + 1.0) / 2.0))
+    }
+
+    pub fn state(&mut self, state: &mut State<'_>) {
+        self.sums.state(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn check(mut push: impl FnMut(f64) -> Option<f64>, values: &[f64], expected: &[Option<f64>]) {
+        let is: Vec<_> = values.iter().map(|x| push(*x)).collect();
+        assert_eq!(is, expected);
+    }
+
+    #[test]
+    fn silent_until_warm_then_seeded_with_the_mean() {
+        let mut ema = Ema::new(3);
+        check(|x| ema.push(x), &[1.0, 2.0, 3.0, 5.0], &[None, None, Some(2.0), Some(3.5)]);
+        let mut rma = Rma::new(4);
+        check(|x| rma.push(x), &[1.0, 2.0, 3.0, 2.0, 6.0], &[None, None, None, Some(2.0), Some(3.0)]);
+        let mut wma = Wma::new(3);
+        check(|x| wma.push(x), &[1.0, 2.0, 6.0, 3.0], &[None, None, Some(23.0 / 6.0), Some(23.0 / 6.0)]);
+        let (mut ema, mut rma, mut wma) = (Ema::new(1), Rma::new(1), Wma::new(1));
+        for x in [2.0, 7.0, 3.0] {
+            assert_eq!([ema.push(x), rma.push(x), wma.push(x)], [Some(x); 3]);
+        }
+    }
+
+    #[test]
+    fn equal_values_stay_what_they_are() {
+        let (mut ema, mut rma, mut wma) = (Ema::new(20), Rma::new(14), Wma::new(9));
+        for i in 1..100 {
+            let is = [(ema.push(0.1), 20), (rma.push(0.1), 14), (wma.push(0.1), 9)];
+            assert!(is.iter().all(|&(value, period)| value == (i >= period).then_some(0.1)), "{i}: {is:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn equal_their_definitions(
+            n in 1usize..30,
+            level in prop::sample::select(vec![1e-8, 1.0, 40_000.0]),
+            steps in prop::collection::vec(0.0f64..1.0, 0..200),
+        ) {
+            let values: Vec<f64> = steps.iter().map(|u| level * (1.0 + 0.01 * u)).collect();
+            let (mut ema, mut rma, mut wma) = (Ema::new(n), Rma::new(n), Wma::new(n));
+            for i in 0..values.len() {
+                let (e, r, w) = (ema.push(values[i]), rma.push(values[i]), wma.push(values[i]));
+                if i + 1 < n {
+                    prop_assert_eq!((e, r, w), (None, None, None));
+                    continue;
+                }
+                let recursive = |smoothing: f64| {
+                    let seed = values[..n].iter().sum::<f64>() / n as f64;
+                    values[n..=i].iter().fold(seed, |was, x| was * (1.0 - smoothing) + x * smoothing)
+                };
+                let window = values[i + 1 - n..=i].iter().zip(1..).map(|(x, k)| x * f64::from(k)).sum::<f64>();
+                let expected = [
+                    (e, recursive(2.0 / (n as f64 + 1.0))),
+                    (r, recursive(1.0 / n as f64)),
+                    (w, window / (n * (n + 1) / 2) as f64),
+                ];
+                for (is, expected) in expected {
+                    prop_assert!((is.unwrap() - expected).abs() <= 1e-12 * expected, "{is:?} {expected}");
+                }
+            }
+        }
+    }
+}
