@@ -3,9 +3,17 @@
 //! No clock, no randomness, no iteration over hash maps, no logging, no `async`; floats only
 //! through exact operations and `libm`.
 
+pub mod archive;
+pub mod candles;
 pub mod catalogue;
+pub mod gaps;
 pub mod indicator;
+pub mod indicator_set;
 pub mod indicators;
+pub mod information;
+pub mod ledger;
 pub mod orderflow;
 pub mod pipeline;
 pub mod rolling;
+pub mod series;
+pub mod sums;

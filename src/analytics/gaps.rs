@@ -1,0 +1,455 @@
+//! What is missing of an instrument: holes in its ids and in the time that was watched.
+//!
+//! A hole runs from the last known trade before it to the first known after it, both
+//! included; an interval that it touches is partial or unknown. A jump in the ids is
+//! *suspected* at once (and counts as a hole) and *claimed* as a gap when it is still there
+//! after [`CLAIM_AFTER_NANOS`]. A hole that is filled from its middle falls into pieces: the
+//! first keeps the identity, the others are new.
+//!
+//! Bounded: beyond [`HOLES_MAX`] holes the oldest is forgotten. It stays open for ever in what
+//! was told, nothing can fill it any more, and no interval up to its end becomes whole again.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use crate::domain::instrument::Instrument;
+use crate::domain::output::{Gap, GapId, GapKind, GapState};
+use crate::domain::time::UnixNanos;
+
+/// How long missing ids may come late before they are a gap.
+pub const CLAIM_AFTER_NANOS: i64 = 500_000_000;
+/// Holes in the ids of one instrument that are remembered.
+pub const HOLES_MAX: usize = 65_536;
+
+/// A run of missing ids.
+#[derive(Clone, Debug)]
+struct Hole {
+    last: u64,
+    from: UnixNanos,
+    to: UnixNanos,
+    /// `None` while it is only suspected.
+    claimed: Option<GapId>,
+}
+
+/// The stretch of time in which something may have changed for the candles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dirty {
+    pub from: UnixNanos,
+    /// Included.
+    pub to: UnixNanos,
+}
+
+impl Dirty {
+    pub fn join(slot: &mut Option<Self>, from: UnixNanos, to: UnixNanos) {
+        *slot = Some(match *slot {
+            None => Self { from, to },
+            Some(known) => Self { from: known.from.min(from), to: known.to.max(to) },
+        });
+    }
+}
+
+/// The holes of one instrument.
+#[derive(Debug)]
+pub struct Gaps {
+    instrument: Instrument,
+    /// By first missing id.
+    holes: BTreeMap<u64, Hole>,
+    /// (deadline, first missing id) of suspected holes, in order of deadline.
+    suspects: VecDeque<(UnixNanos, u64)>,
+    /// Extents of all holes, sorted.
+    spans: Vec<(UnixNanos, UnixNanos)>,
+    /// No span is longer.
+    longest_nanos: i64,
+    /// No span ends later.
+    latest: UnixNanos,
+    /// Nothing up to here becomes whole again: a hole that reached it was forgotten.
+    forgotten_until: UnixNanos,
+    /// No hole in ids up to here is remembered.
+    forgotten_id: Option<u64>,
+    /// A stretch without a listener that no trade has ended yet: (last known trade, listening again at).
+    unwatched: Option<(UnixNanos, UnixNanos)>,
+    /// To be told, in order.
+    told: Vec<Gap>,
+}
+
+impl Gaps {
+    pub fn new(instrument: Instrument) -> Self {
+        Self {
+            instrument,
+            holes: BTreeMap::new(),
+            suspects: VecDeque::new(),
+            spans: Vec::new(),
+            longest_nanos: 0,
+            latest: UnixNanos(i64::MIN),
+            forgotten_until: UnixNanos(i64::MIN),
+            forgotten_id: None,
+            unwatched: None,
+            told: Vec::new(),
+        }
+    }
+
+    /// Whether any hole touches `[open, close)`.
+    #[inline]
+    pub fn touches(&self, open: UnixNanos, close: UnixNanos) -> bool {
+        if open > self.latest && self.unwatched.is_none() {
+            return false;
+        }
+        self.touches_slowly(open, close)
+    }
+
+    #[cold]
+    fn touches_slowly(&self, open: UnixNanos, close: UnixNanos) -> bool {
+        self.unwatched.is_some_and(|(from, _)| from < close)
+            || open <= self.forgotten_until
+            || self.overlapping(open, close).any(|_| true)
+    }
+
+    /// Spans that touch `[open, close)`, latest first.
+    fn overlapping(
+        &self,
+        open: UnixNanos,
+        close: UnixNanos,
+    ) -> impl Iterator<Item = (UnixNanos, UnixNanos)> + '_ {
+        let end = self.spans.partition_point(|span| span.0 < close);
+        let earliest = open.0.saturating_sub(self.longest_nanos);
+        self.spans[..end]
+            .iter()
+            .rev()
+            .take_while(move |span| span.0.0 >= earliest)
+            .filter(move |span| span.1 >= open)
+            .copied()
+    }
+
+    /// The spans that touch `[open, close)` as far as they lie in it, earliest first, joined where they overlap.
+    pub fn shadows(&self, open: UnixNanos, close: UnixNanos) -> Vec<(UnixNanos, UnixNanos)> {
+        let mut found: Vec<_> = self.overlapping(open, close).collect();
+        if let Some((from, _)) = self.unwatched.filter(|(from, _)| *from < close) {
+            found.push((from, UnixNanos(i64::MAX)));
+        }
+        if open <= self.forgotten_until {
+            found.push((open, self.forgotten_until));
+        }
+        found.sort_unstable();
+        let mut joined: Vec<(UnixNanos, UnixNanos)> = Vec::new();
+        for (from, to) in found {
+            let (from, to) = (from.max(open), to.min(UnixNanos(close.0 - 1)));
+            match joined.last_mut() {
+                Some(last) if from <= last.1 => last.1 = last.1.max(to),
+                _ => joined.push((from, to)),
+            }
+        }
+        joined
+    }
+
+    fn add_span(&mut self, from: UnixNanos, to: UnixNanos) {
+        if self.spans.is_empty() {
+            self.longest_nanos = 0;
+            self.latest = self.forgotten_until;
+        }
+        let at = self.spans.partition_point(|span| *span <= (from, to));
+        self.spans.insert(at, (from, to));
+        self.longest_nanos = self.longest_nanos.max(to.0 - from.0);
+        self.latest = self.latest.max(to);
+    }
+
+    fn remove_span(&mut self, from: UnixNanos, to: UnixNanos) {
+        let at = self.spans.partition_point(|span| *span < (from, to));
+        assert!(self.spans.get(at) == Some(&(from, to)), "every hole has its span");
+        self.spans.remove(at);
+        if self.spans.is_empty() {
+            self.latest = self.forgotten_until;
+        }
+    }
+
+    /// The ids `first..=last` were skipped; `now` is the newest time known.
+    pub fn suspect(&mut self, first: u64, last: u64, between: (UnixNanos, UnixNanos), now: UnixNanos) {
+        let (from, to) = (between.0.min(between.1), between.0.max(between.1));
+        self.holes.insert(first, Hole { last, from, to, claimed: None });
+        self.suspects.push_back((UnixNanos(now.0.saturating_add(CLAIM_AFTER_NANOS)), first));
+        self.add_span(from, to);
+        if self.holes.len() > HOLES_MAX
+            && let Some((&oldest, _)) = self.holes.first_key_value()
+        {
+            if self.holes[&oldest].claimed.is_none() {
+                self.claim(oldest);
+            }
+            let hole = self.holes.remove(&oldest).expect("the oldest hole is there");
+            self.forgotten_until = self.forgotten_until.max(hole.to);
+            self.forgotten_id = self.forgotten_id.max(Some(hole.last));
+            self.remove_span(hole.from, hole.to);
+            self.latest = self.latest.max(self.forgotten_until);
+        }
+    }
+
+    /// Claims what was suspected long enough.
+    #[inline]
+    pub fn claim_due(&mut self, now: UnixNanos) {
+        while let Some(&(deadline, first)) = self.suspects.front()
+            && deadline <= now
+        {
+            self.suspects.pop_front();
+            self.claim(first);
+        }
+    }
+
+    /// Claims all that is suspected: nothing more will come.
+    pub fn claim_all(&mut self) {
+        self.claim_due(UnixNanos(i64::MAX));
+    }
+
+    #[cold]
+    fn claim(&mut self, first: u64) {
+        let Some(hole) = self.holes.get_mut(&first).filter(|hole| hole.claimed.is_none()) else {
+            return; // filled in time, or in pieces that have deadlines of their own
+        };
+        let id = identity(&self.instrument, GapKind::Ids, &first.to_string());
+        hole.claimed = Some(id);
+        let hole = hole.clone();
+        self.tell_ids(id, first, &hole, GapState::Open);
+    }
+
+    fn tell_ids(&mut self, id: GapId, first: u64, hole: &Hole, state: GapState) {
+        self.told.push(Gap {
+            id,
+            kind: GapKind::Ids,
+            first_missing_id: Some(first),
+            last_missing_id: Some(hole.last),
+            from: hole.from,
+            to: hole.to,
+            state,
+        });
+    }
+
+    /// Whether the id is missing.
+    pub fn is_missing(&self, id: u64) -> bool {
+        self.holes.range(..=id).next_back().is_some_and(|(_, hole)| hole.last >= id)
+    }
+
+    /// Whether an id that is not missing may have been so before it was forgotten.
+    pub fn has_forgotten(&self, id: u64) -> bool {
+        self.forgotten_id.is_some_and(|last| id <= last)
+    }
+
+    /// A missing id has arrived, of a trade at that time. `None`: it was not missing.
+    pub fn fill(&mut self, id: u64, at: UnixNanos, dirty: &mut Option<Dirty>) -> Option<Filled> {
+        let (&first, _) = self.holes.range(..=id).next_back().filter(|(_, hole)| hole.last >= id)?;
+        let hole = self.holes.remove(&first).expect("found above");
+        self.remove_span(hole.from, hole.to);
+        Dirty::join(dirty, hole.from.min(at), hole.to.max(at));
+        let mut keeps = hole.claimed;
+        let piece = |a: UnixNanos, b: UnixNanos| (a.min(b), a.max(b));
+        let mut remains = false;
+        let pieces = [
+            (first, id.wrapping_sub(1), first < id, piece(hole.from, at)),
+            (id.wrapping_add(1), hole.last, id < hole.last, piece(at, hole.to)),
+        ];
+        for (from_id, to_id, exists, (from, to)) in pieces {
+            if !exists {
+                continue;
+            }
+            remains = true;
+            self.add_span(from, to);
+            let mut rest = Hole { last: to_id, from, to, claimed: None };
+            if hole.claimed.is_some() {
+                let id = keeps
+                    .take()
+                    .unwrap_or_else(|| identity(&self.instrument, GapKind::Ids, &from_id.to_string()));
+                rest.claimed = Some(id);
+                self.tell_ids(id, from_id, &rest, GapState::Open);
+            } else if from_id != first {
+                // The deadline of the whole still stands under its first id; the piece gets the same.
+                let deadline = self.suspects.iter().find(|s| s.1 == first).map(|s| s.0);
+                let deadline = deadline.unwrap_or(UnixNanos(at.0.saturating_add(CLAIM_AFTER_NANOS)));
+                let position = self.suspects.partition_point(|s| s.0 <= deadline);
+                self.suspects.insert(position, (deadline, from_id));
+            }
+            self.holes.insert(from_id, rest);
+        }
+        if let (Some(gap), false) = (hole.claimed, remains) {
+            self.tell_ids(gap, first, &hole, GapState::Filled);
+        }
+        Some(Filled { repaired: hole.claimed.is_some() })
+    }
+
+    /// The numbering started anew between these trades: what was missing can no longer be told by ids.
+    pub fn reset(&mut self, from: UnixNanos, to: UnixNanos) {
+        self.claim_all();
+        self.holes.clear(); // their spans stay
+        self.forgotten_id = None;
+        let (from, to) = (from.min(to), from.max(to));
+        self.add_span(from, to);
+        self.tell_stretch(GapKind::Reset, from, to);
+    }
+
+    /// Nobody listened until `again`; `last` is the newest trade known.
+    pub fn unwatched(&mut self, last: UnixNanos, again: UnixNanos, dirty: &mut Option<Dirty>) {
+        self.unwatched = Some(match self.unwatched {
+            None => (last, again),
+            Some((first, known)) => (first, known.max(again)),
+        });
+        Dirty::join(dirty, last, UnixNanos(i64::MAX));
+    }
+
+    /// A trade arrived at that time: the stretch without a listener ends with the first one after it.
+    #[inline]
+    pub fn heard(&mut self, at: UnixNanos, dirty: &mut Option<Dirty>) {
+        if let Some((from, again)) = self.unwatched
+            && at >= again
+        {
+            self.unwatched = None;
+            self.add_span(from, at);
+            self.tell_stretch(GapKind::Time, from, at);
+            Dirty::join(dirty, from, UnixNanos(i64::MAX));
+        }
+    }
+
+    /// Nothing more will come: a stretch without a listener ends where listening began again.
+    pub fn end(&mut self) {
+        self.claim_all();
+        if let Some((from, again)) = self.unwatched.take() {
+            self.add_span(from, again.max(from));
+            self.tell_stretch(GapKind::Time, from, again.max(from));
+        }
+    }
+
+    /// A stretch of time of which nothing is known, and which nobody calls a gap (missing ready candles).
+    pub fn shade(&mut self, from: UnixNanos, to: UnixNanos) {
+        self.add_span(from, to);
+    }
+
+    fn tell_stretch(&mut self, kind: GapKind, from: UnixNanos, to: UnixNanos) {
+        let id = identity(&self.instrument, kind, &from.0.to_string());
+        self.told.push(Gap {
+            id,
+            kind,
+            first_missing_id: None,
+            last_missing_id: None,
+            from,
+            to,
+            state: GapState::Open,
+        });
+    }
+
+    /// What is to be told, in order.
+    #[inline]
+    pub fn take_told(&mut self) -> Option<Vec<Gap>> {
+        if self.told.is_empty() { None } else { Some(std::mem::take(&mut self.told)) }
+    }
+}
+
+/// What came of a trade that filled a hole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Filled {
+    /// The hole had been claimed as a gap.
+    pub repaired: bool,
+}
+
+fn identity(instrument: &Instrument, kind: GapKind, first: &str) -> GapId {
+    let mut hasher = blake3::Hasher::new();
+    for part in [instrument.venue().name(), instrument.symbol(), kind.name(), first] {
+        hasher.update(part.as_bytes());
+        hasher.update(&[0]);
+    }
+    let hash = hasher.finalize();
+    GapId(u64::from_be_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn gaps() -> Gaps {
+        Gaps::new("binance:BTC-USDT".parse().unwrap())
+    }
+
+    fn told(gaps: &mut Gaps) -> Vec<String> {
+        let line = |gap: Gap| {
+            let ids = gap.first_missing_id.zip(gap.last_missing_id);
+            let ids = ids.map_or("-".to_owned(), |(a, b)| format!("{a}..{b}"));
+            format!("{} {ids} {}-{} {}", gap.kind.name(), gap.from.0, gap.to.0, gap.state.name())
+        };
+        gaps.take_told().unwrap_or_default().into_iter().map(line).collect()
+    }
+
+    const S: i64 = 1_000_000_000;
+
+    #[test]
+    fn a_jump_is_a_gap_only_when_it_lasts() {
+        let mut gaps = gaps();
+        gaps.suspect(5, 7, (UnixNanos(S), UnixNanos(2 * S)), UnixNanos(2 * S));
+        assert!(gaps.touches(UnixNanos(2 * S), UnixNanos(3 * S)));
+        assert!(gaps.touches(UnixNanos(0), UnixNanos(S + 1)));
+        assert!(!gaps.touches(UnixNanos(0), UnixNanos(S)));
+        assert!(!gaps.touches(UnixNanos(2 * S + 1), UnixNanos(3 * S)));
+        gaps.claim_due(UnixNanos(2 * S + 499_999_999));
+        assert_eq!(told(&mut gaps), [""; 0]);
+        let mut dirty = None;
+        assert_eq!(gaps.fill(6, UnixNanos(S + 5), &mut dirty), Some(Filled { repaired: false }));
+        assert_eq!(dirty, Some(Dirty { from: UnixNanos(S), to: UnixNanos(2 * S) }));
+        gaps.claim_due(UnixNanos(2 * S + 500_000_000));
+        assert_eq!(
+            told(&mut gaps),
+            ["ids 5..5 1000000000-1000000005 open", "ids 7..7 1000000005-2000000000 open"]
+        );
+    }
+
+    #[test]
+    fn a_claimed_gap_shrinks_and_the_first_piece_keeps_its_name() {
+        let mut gaps = gaps();
+        gaps.suspect(5, 9, (UnixNanos(10), UnixNanos(90)), UnixNanos(90));
+        gaps.claim_all();
+        let whole = gaps.take_told().unwrap()[0].id;
+        gaps.fill(5, UnixNanos(20), &mut None);
+        let shrunk = gaps.take_told().unwrap();
+        assert_eq!((shrunk.len(), shrunk[0].id, shrunk[0].first_missing_id), (1, whole, Some(6)));
+        gaps.fill(8, UnixNanos(70), &mut None);
+        let pieces = gaps.take_told().unwrap();
+        assert_eq!(pieces.len(), 2);
+        assert_eq!((pieces[0].id, pieces[0].last_missing_id), (whole, Some(7)));
+        assert_ne!(pieces[1].id, whole);
+        assert!(!gaps.touches(UnixNanos(0), UnixNanos(20)));
+        gaps.fill(9, UnixNanos(80), &mut None);
+        assert_eq!(told(&mut gaps), ["ids 9..9 70-90 filled"]);
+        gaps.fill(6, UnixNanos(30), &mut None);
+        gaps.fill(7, UnixNanos(40), &mut None);
+        assert_eq!(told(&mut gaps), ["ids 7..7 30-70 open", "ids 7..7 30-70 filled"]);
+        assert!(!gaps.touches(UnixNanos(0), UnixNanos(1_000)));
+        assert!(!gaps.is_missing(7));
+    }
+
+    #[test]
+    fn shadows_are_joined_and_cut() {
+        let mut gaps = gaps();
+        for (from, to) in [(10, 20), (15, 40), (60, 70), (0, 5)] {
+            gaps.shade(UnixNanos(from), UnixNanos(to));
+        }
+        let shadows = gaps.shadows(UnixNanos(4), UnixNanos(65));
+        let shadows: Vec<_> = shadows.iter().map(|(a, b)| (a.0, b.0)).collect();
+        assert_eq!(shadows, [(4, 5), (10, 40), (60, 64)]);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_what_is_forgotten_stays_doubtful() {
+        let mut gaps = gaps();
+        for i in 0..=HOLES_MAX as u64 {
+            let at = UnixNanos(i.cast_signed() * 10);
+            gaps.suspect(2 * i, 2 * i, (at, UnixNanos(at.0 + 5)), at);
+        }
+        assert_eq!(gaps.holes.len(), HOLES_MAX);
+        assert_eq!(gaps.fill(0, UnixNanos(2), &mut None), None);
+        assert!(gaps.touches(UnixNanos(0), UnixNanos(5)));
+        let told = gaps.take_told().unwrap();
+        assert_eq!((told[0].first_missing_id, told[0].state), (Some(0), GapState::Open));
+    }
+
+    #[test]
+    fn a_stretch_without_a_listener_ends_with_the_first_trade_after_it() {
+        let mut gaps = gaps();
+        gaps.unwatched(UnixNanos(10), UnixNanos(50), &mut None);
+        assert!(gaps.touches(UnixNanos(60), UnixNanos(70)));
+        gaps.heard(UnixNanos(40), &mut None);
+        assert_eq!(told(&mut gaps), [""; 0]);
+        gaps.heard(UnixNanos(65), &mut None);
+        assert_eq!(told(&mut gaps), ["time - 10-65 open"]);
+        assert!(!gaps.touches(UnixNanos(66), UnixNanos(70)));
+    }
+}

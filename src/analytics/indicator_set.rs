@@ -1,0 +1,106 @@
+//! All indicators of one interval of one symbol, advanced together.
+
+use crate::analytics::catalogue::Spec;
+use crate::analytics::indicator::{Bar, Indicator, OUTPUTS_MAX};
+use crate::analytics::rolling::state::State;
+use crate::domain::output::DataState;
+
+/// What is the same for every symbol: the indicators by name.
+#[derive(Debug)]
+pub struct IndicatorPlan {
+    pub specs: Vec<Spec>,
+    /// As they are told: `ema(20)`.
+    pub names: Vec<String>,
+    warm_ups: Vec<u64>,
+    /// Whether any of them looks at sizes of trades.
+    pub needs_sizes: bool,
+}
+
+impl IndicatorPlan {
+    pub fn new(specs: &[Spec]) -> Self {
+        Self {
+            names: specs.iter().map(ToString::to_string).collect(),
+            warm_ups: specs.iter().map(|spec| spec.warm_up() as u64).collect(),
+            needs_sizes: specs.iter().any(|spec| spec.entry.needs_sizes),
+            specs: specs.to_vec(),
+        }
+    }
+}
+
+/// What one indicator says at one candle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reading {
+    /// `None` while warming up or undefined.
+    pub data_state: Option<DataState>,
+    pub values: [f64; OUTPUTS_MAX],
+}
+
+impl Reading {
+    pub const SILENT: Self = Self { data_state: None, values: [0.0; OUTPUTS_MAX] };
+
+    /// Whether both would be told alike.
+    pub fn same_as(&self, other: &Self, outputs: usize) -> bool {
+        let bits = |reading: &Self| reading.values.map(f64::to_bits);
+        self.data_state == other.data_state
+            && (self.data_state.is_none() || bits(self)[..outputs] == bits(other)[..outputs])
+    }
+}
+
+/// A candle partial longer ago than this is out of every warm-up.
+const FORGET_PARTIAL_AFTER: u64 = 1 << 20;
+
+/// The running state.
+pub struct IndicatorSet {
+    members: Vec<Box<dyn Indicator>>,
+    /// 0: the newest bar is partial.
+    bars_since_partial: u64,
+}
+
+impl IndicatorSet {
+    pub fn new(plan: &IndicatorPlan) -> Self {
+        Self {
+            members: plan.specs.iter().map(Spec::build).collect(),
+            bars_since_partial: FORGET_PARTIAL_AFTER,
+        }
+    }
+
+    /// Takes the next candle; one reading for each indicator of the plan.
+    #[inline]
+    pub fn advance(&mut self, plan: &IndicatorPlan, bar: &Bar<'_>, partial: bool, readings: &mut [Reading]) {
+        self.bars_since_partial =
+            if partial { 0 } else { (self.bars_since_partial + 1).min(FORGET_PARTIAL_AFTER) };
+        for (position, member) in self.members.iter_mut().enumerate() {
+            let reading = &mut readings[position];
+            let outputs = plan.specs[position].entry.outputs.len();
+            let warm = member.advance(bar, &mut reading.values[..outputs]);
+            reading.data_state = if !warm || !reading.values[..outputs].iter().all(|value| value.is_finite())
+            {
+                None
+            } else if self.bars_since_partial < plan.warm_ups[position] {
+                Some(DataState::Partial)
+            } else {
+                Some(DataState::Complete)
+            };
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    pub fn state(&mut self, state: &mut State<'_>) {
+        state.word(&mut self.bars_since_partial);
+        for member in &mut self.members {
+            member.state(state);
+        }
+    }
+
+    pub fn save(&mut self, words: &mut Vec<u64>) {
+        words.clear();
+        self.state(&mut State::Save(words));
+    }
+
+    pub fn load(&mut self, words: &[u64]) {
+        self.state(&mut State::load(words));
+    }
+}
