@@ -402,7 +402,9 @@ mod tests {
                         let inside = (candle.interval, UnixNanos(candle.open_at.0 + 1))
                             ..(candle.interval, candle.close_at);
                         let covered: Vec<_> = self.candles.range(inside).map(|(key, _)| *key).collect();
-                        covered.iter().for_each(|key| drop(self.candles.remove(key)));
+                        for key in covered {
+                            self.candles.remove(&key);
+                        }
                     }
                 }
                 Output::Indicator(snapshot) => {
@@ -410,7 +412,9 @@ mod tests {
                     let key = (snapshot.interval, snapshot.open_at, snapshot.position);
                     self.indicators.insert(key, (bits, snapshot.data_state));
                 }
-                Output::Gap(gap) => drop(self.gaps.insert(gap.id, gap.clone())),
+                Output::Gap(gap) => {
+                    self.gaps.insert(gap.id, gap.clone());
+                }
                 Output::Refused { at, reason } => self.refused.push((at, reason)),
             }
         }

@@ -788,7 +788,7 @@ impl Series {
 
     /// Moves the oldest rows, from checkpoint to checkpoint, to the archive.
     fn put_aside<S: OutputSink>(&mut self, desk: &mut Desk<'_, S>) {
-        self.stay = self.stay / 2;
+        self.stay /= 2;
         loop {
             let next = (1..self.rows.len()).find(|&at| self.rows[at].checkpoint.is_some());
             let Some(group) = next.filter(|at| self.rows.len() - at >= desk.window + self.stay) else {

@@ -38,7 +38,7 @@ pub fn in_text_order(intervals: &[Interval]) -> Vec<Interval> {
 impl Collector {
     /// Holds about `budget_bytes` and spills the rest into `spool_dir`.
     pub fn new(settings: &Settings, spool_dir: &Path, budget_bytes: usize) -> Self {
-        assert!(settings.indicators.len() <= 1 << 16, "a run has at most 65536 indicators");
+        assert!(settings.indicators.specs.len() <= 1 << 16, "a run has at most 65536 indicators");
         Self {
             sorter: Sorter::new(spool_dir, budget_bytes),
             intervals: in_text_order(&settings.intervals),

@@ -168,7 +168,7 @@ impl Writer {
             spool_dir: out.path().to_owned(),
             options,
             intervals: in_text_order(&settings.intervals),
-            labels: settings.indicators.iter().map(labels).collect(),
+            labels: settings.indicators.specs.iter().map(labels).collect(),
             candles: Lines::new(out.create(CANDLES)?, CANDLES_HEADER),
             indicators: Lines::new(out.create(INDICATORS)?, INDICATORS_HEADER),
             digests: Lines::new(out.create(DIGESTS)?, DIGESTS_HEADER),
@@ -361,6 +361,7 @@ mod tests {
 
     use super::*;
     use crate::analytics::catalogue::Spec;
+    use crate::analytics::indicator_set::IndicatorPlan;
     use crate::domain::candle::{Candle, CandleState, Ohlc, Origin};
     use crate::domain::decimal::{Price, QuoteVolume, Volume};
     use crate::domain::output::{
@@ -375,7 +376,7 @@ mod tests {
     fn settings() -> Settings {
         Settings {
             intervals: vec!["1s".parse().unwrap(), "5s".parse().unwrap(), "1m".parse().unwrap()],
-            indicators: Spec::parse_list("sma(3),sma(2)").unwrap(),
+            indicators: IndicatorPlan::new(&Spec::parse_list("sma(3),sma(2)").unwrap()),
             grace_nanos: 0,
             window: 8,
         }
