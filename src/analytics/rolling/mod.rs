@@ -11,4 +11,5 @@ pub mod size_window;
 pub mod sizes;
 pub mod state;
 pub mod sum;
+pub mod true_range;
 pub mod window;

@@ -82,6 +82,15 @@ impl<const ORDER: usize> Moments<ORDER> {
         (self.sums.shift() + offset, (second - offset * offset).max(0.0))
     }
 
+    /// How far `value`, one near the window, lies above the mean, and [`Self::variance`]. More
+    /// exact than a subtraction of the mean, which is rounded at the level of the values.
+    #[inline]
+    pub fn deviation_and_variance(&self, value: f64) -> (f64, f64) {
+        const { assert!(ORDER >= 2) };
+        let [offset, second, ..] = self.raw();
+        ((value - self.sums.shift()) - offset, (second - offset * offset).max(0.0))
+    }
+
     /// Sample variance: the squared deviations over one less than their number; `None` for
     /// fewer than two values.
     pub fn variance_sample(&self) -> Option<f64> {

@@ -41,17 +41,13 @@ impl Regression {
         self.sums.is_full()
     }
 
-    /// Change of the line from one value to the next. Only of a full window.
-    pub fn slope(&self) -> f64 {
-        let (sxx, sxy, _) = self.sums_of_deviations();
-        sxy / sxx
-    }
-
-    /// Share of the variance that the line explains, 0 to 1; 0 where all values are equal
-    /// (what TA-Lib's `CORREL` says of them). Only of a full window.
-    pub fn r2(&self) -> f64 {
+    /// Change of the line from one value to the next, and the share of the variance that the
+    /// line explains: 0 to 1, and 0 where all values are equal (what TA-Lib's `CORREL` says of
+    /// them). Only of a full window.
+    pub fn slope_and_r2(&self) -> (f64, f64) {
         let (sxx, sxy, syy) = self.sums_of_deviations();
-        if syy > 0.0 { (sxy / sxx * (sxy / syy)).min(1.0) } else { 0.0 }
+        let slope = sxy / sxx;
+        (slope, if syy > 0.0 { (slope * (sxy / syy)).min(1.0) } else { 0.0 })
     }
 
     /// Sums of squared deviations of x, of the products, of squared deviations of y.
@@ -101,8 +97,9 @@ mod tests {
             let (slope, r2) = if flat { (0.0, 0.0) } else { (sxy / sxx, (sxy * sxy / (sxx * syy)).min(1.0)) };
             // A slope is as exact as the scatter it is read from.
             let scale = slope.abs() + (syy / sxx).sqrt();
-            assert!((regression.slope() - slope).abs() <= 1e-9 * scale, "n {n}, value {i}");
-            assert!((regression.r2() - r2).abs() <= 1e-9, "n {n}, value {i}");
+            let is = regression.slope_and_r2();
+            assert!((is.0 - slope).abs() <= 1e-9 * scale, "n {n}, value {i}");
+            assert!((is.1 - r2).abs() <= 1e-9, "n {n}, value {i}");
         }
     }
 
@@ -124,7 +121,7 @@ mod tests {
         check(14, &line);
         let mut regression = Regression::new(14);
         line.iter().for_each(|y| regression.push(*y));
-        assert_eq!((regression.slope(), regression.r2()), (-0.25, 1.0));
+        assert_eq!(regression.slope_and_r2(), (-0.25, 1.0));
         check(3, &[5.0; 20]);
     }
 }

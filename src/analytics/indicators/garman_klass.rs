@@ -1,0 +1,81 @@
+//! The volatility of Garman and Klass: from open, high, low and close of each bar.
+//!
+//! `sqrt(mean of ln(high / low)^2 / 2 - (2 ln 2 - 1) ln(close / open)^2)` over the last
+//! `period` bars: the estimator that they recommend for practice, without the term for the
+//! jump from close to open. Source: M. Garman and M. Klass, "On the Estimation of Security
+//! Price Volatilities from Historical Data", Journal of Business 53 (1980). Per bar, not
+//! annualised. Assumes no drift. No value where the mean is below zero, which takes bars
+//! whose close or open lies outside their range. Amortised O(1) a bar.
+
+use std::f64::consts::LN_2;
+
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::rolling::fold::{Fold, Sums};
+use crate::analytics::rolling::state::State;
+
+pub const ENTRY: Entry = Entry {
+    name: "garman_klass",
+    summary: "Garman and Klass' volatility a bar, from open, high, low and close",
+    parameters: &[Parameter::period("period", 20, 1)],
+    outputs: &["value"],
+    warm_up: |arguments| arguments.period(0),
+    check: any,
+    build: |arguments| Box::new(GarmanKlass::new(arguments)),
+    needs_sizes: false,
+};
+
+struct GarmanKlass {
+    variances: Fold<Sums<1>>,
+    period: f64,
+}
+
+impl GarmanKlass {
+    fn new(arguments: &Arguments) -> Self {
+        Self { variances: Fold::new(arguments.period(0)), period: arguments.real(0) }
+    }
+}
+
+/// The estimate of the variance of log prices that one bar makes.
+pub fn variance(bar: &Bar<'_>) -> f64 {
+    let range = libm::log(bar.high / bar.low);
+    let change = libm::log(bar.close / bar.open);
+    0.5 * range * range - (2.0 * LN_2 - 1.0) * change * change
+}
+
+impl Indicator for GarmanKlass {
+    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+        self.variances.push(Sums([variance(bar)]));
+        let sum = self.variances.total().0[0];
+        out[0] = (sum / self.period).sqrt();
+        self.variances.is_full() && sum >= 0.0
+    }
+
+    fn state(&mut self, state: &mut State<'_>) {
+        self.variances.state(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::analytics::indicators::trial::{bar, check, run};
+
+    #[test]
+    fn equals_the_recomputation() {
+        for period in [1, 20] {
+            check(&format!("garman_klass({period})"), |bars| {
+                let window = &bars[bars.len().checked_sub(period)?..];
+                let weight = 2.0 * libm::log(2.0) - 1.0;
+                let terms = window.iter().map(|bar| {
+                    let (range, change) = (libm::log(bar.high / bar.low), libm::log(bar.close / bar.open));
+                    range * range / 2.0 - weight * (change * change)
+                });
+                Some(vec![(terms.sum::<f64>() / period as f64).sqrt()])
+            });
+        }
+    }
+
+    #[test]
+    fn a_bar_that_contradicts_itself_has_none() {
+        assert_eq!(run("garman_klass(1)", &[bar(0, [1.0, 1.0, 1.0, 2.0], 1.0)]), [None]);
+    }
+}

@@ -1,0 +1,75 @@
+//! Parkinson's volatility: from the range of each bar alone.
+//!
+//! `sqrt(mean of ln(high / low)^2 / (4 ln 2))` over the last `period` bars. Source: M.
+//! Parkinson, "The Extreme Value Method for Estimating the Variance of the Rate of Return",
+//! Journal of Business 53 (1980). Per bar, not annualised. Assumes no drift, no gap between
+//! bars, and trading without pause. Amortised O(1) a bar.
+
+use std::f64::consts::LN_2;
+
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::rolling::fold::{Fold, Sums};
+use crate::analytics::rolling::state::State;
+
+pub const ENTRY: Entry = Entry {
+    name: "parkinson",
+    summary: "Parkinson's volatility a bar, from high and low",
+    parameters: &[Parameter::period("period", 20, 1)],
+    outputs: &["value"],
+    warm_up: |arguments| arguments.period(0),
+    check: any,
+    build: |arguments| Box::new(Parkinson::new(arguments)),
+    needs_sizes: false,
+};
+
+struct Parkinson {
+    variances: Fold<Sums<1>>,
+    period: f64,
+}
+
+impl Parkinson {
+    fn new(arguments: &Arguments) -> Self {
+        Self { variances: Fold::new(arguments.period(0)), period: arguments.real(0) }
+    }
+}
+
+/// The estimate of the variance of log prices that one bar makes.
+pub fn variance(bar: &Bar<'_>) -> f64 {
+    let range = libm::log(bar.high / bar.low);
+    range * range / (4.0 * LN_2)
+}
+
+impl Indicator for Parkinson {
+    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+        self.variances.push(Sums([variance(bar)]));
+        out[0] = (self.variances.total().0[0] / self.period).sqrt();
+        self.variances.is_full()
+    }
+
+    fn state(&mut self, state: &mut State<'_>) {
+        self.variances.state(state);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::analytics::indicators::trial::{bar, check, run};
+
+    #[test]
+    fn equals_the_recomputation() {
+        for period in [1, 20] {
+            check(&format!("parkinson({period})"), |bars| {
+                let window = &bars[bars.len().checked_sub(period)?..];
+                let sum: f64 = window.iter().map(|bar| libm::log(bar.high / bar.low)).map(|r| r * r).sum();
+                Some(vec![(sum / period as f64 / (4.0 * libm::log(2.0))).sqrt()])
+            });
+        }
+    }
+
+    #[test]
+    fn a_range_of_twice_the_low() {
+        let value = &run("parkinson(1)", &[bar(0, [3.0, 4.0, 2.0, 3.0], 1.0)])[0];
+        // ln 2 / sqrt(4 ln 2)
+        assert!((value.as_ref().unwrap()[0] - 0.416_277_305_578_848_9).abs() < 1e-15, "{value:?}");
+    }
+}
