@@ -63,6 +63,18 @@ pub struct Counts {
     pub unrevised: u64,
 }
 
+impl Counts {
+    pub fn add(&mut self, other: Self) {
+        self.trades += other.trades;
+        self.duplicates += other.duplicates;
+        self.conflicting += other.conflicting;
+        self.late += other.late;
+        self.refused += other.refused;
+        self.candles += other.candles;
+        self.unrevised += other.unrevised;
+    }
+}
+
 /// The state of one symbol.
 pub struct SymbolPipeline<'s> {
     settings: &'s Settings,

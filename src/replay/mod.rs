@@ -1,5 +1,6 @@
 //! Recordings in, results out, at full speed, without actors.
 
+pub mod archive;
 pub mod driver;
 pub mod formats;
 pub mod generate;
