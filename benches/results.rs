@@ -28,12 +28,8 @@ const VALUES: usize = 11;
 
 fn settings() -> Settings {
     let list: Vec<String> = (0..VALUES).map(|i| format!("sma({})", i + 2)).collect();
-    Settings {
-        intervals: vec!["1s".parse().unwrap()],
-        indicators: Spec::parse_list(&list.join(",")).unwrap(),
-        grace_nanos: 0,
-        window: 128,
-    }
+    let indicators = Spec::parse_list(&list.join(",")).unwrap();
+    Settings::new(&["1s".parse().unwrap()], &indicators, 0)
 }
 
 /// A candle of fifty trades that looks like one of BTC-USDT.
