@@ -1,1 +1,8 @@
-//! (room to be furnished)
+//! The composition root: the command line, the configuration, and what each command puts together.
+
+pub mod check;
+pub mod cli;
+pub mod config;
+pub mod layers;
+pub mod outcome;
+pub mod quantity;

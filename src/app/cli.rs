@@ -1,0 +1,114 @@
+//! The command line: what is offered, and what a wrong word is answered.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::app::check::{self, CheckArguments};
+use crate::app::config;
+use crate::app::outcome::{self, Failure};
+
+/// Exact candles, incremental indicators and order flow from the tape.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tapewatch",
+    version,
+    after_help = "Exit codes: 0 done; 1 failed while running; 2 refused input or configuration.\n\
+                  Results go to standard output, progress and messages to standard error."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Validate a configuration; print what would run, and every catalogue
+    Check(CheckArguments),
+    /// Print the default configuration, commented
+    Config,
+}
+
+/// Runs the command that the process was started with.
+pub fn main() -> ExitCode {
+    run(std::env::args_os())
+}
+
+/// Runs one command; the first argument is the name of the program.
+pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> ExitCode {
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let result = match Arguments::try_parse_from(&arguments) {
+        Ok(arguments) => perform(arguments.command),
+        Err(error) => match error.kind() {
+            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => outcome::print(&error.to_string()),
+            _ => Err(Failure::refused(wrong_words(&error, &arguments))),
+        },
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            let _ = writeln!(io::stderr().lock(), "tapewatch: {failure}");
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn perform(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Check(arguments) => check::check(&arguments),
+        Command::Config => outcome::print(config::DEFAULT),
+    }
+}
+
+/// What clap says, and what would have been allowed.
+fn wrong_words(error: &clap::Error, arguments: &[OsString]) -> String {
+    let text = error.to_string();
+    let text = text.strip_prefix("error: ").unwrap_or(&text).trim_end();
+    let all = Arguments::command();
+    let allowed: Vec<String> = match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            all.get_subcommands().map(|command| command.get_name().to_owned()).collect()
+        }
+        ErrorKind::UnknownArgument => {
+            let named = arguments.get(1).and_then(|name| name.to_str());
+            let command = named.and_then(|name| all.find_subcommand(name)).unwrap_or(&all);
+            command
+                .get_arguments()
+                .filter_map(|argument| argument.get_long())
+                .map(|flag| format!("--{flag}"))
+                .collect()
+        }
+        // clap lists these itself.
+        _ => return text.to_owned(),
+    };
+    if allowed.is_empty() { text.to_owned() } else { format!("{text}\n\nallowed are: {}", allowed.join(" ")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_declaration_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    fn check_refused(words: &[&str], part: &str) {
+        let arguments: Vec<OsString> = ["tapewatch"].iter().chain(words).map(OsString::from).collect();
+        let error = Arguments::try_parse_from(&arguments).expect_err("refused");
+        let text = wrong_words(&error, &arguments);
+        assert!(text.contains(part), "{words:?}: {text}");
+    }
+
+    #[test]
+    fn wrong_words_are_told_what_is_allowed() {
+        check_refused(&["chekc"], "allowed are: check config");
+        check_refused(&["check", "--jsn"], "allowed are: --config --json");
+        check_refused(&["check", "--config"], "a value is required for '--config <FILE>'");
+        check_refused(&["config", "--json"], "unexpected argument '--json'");
+        check_refused(&[], "Usage: tapewatch <COMMAND>");
+    }
+}

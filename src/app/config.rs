@@ -1,0 +1,689 @@
+//! The configuration: what the keys of `config/default.toml` mean, checked.
+//!
+//! [`Config::read`] turns layers of settings into values that need no further check, or says
+//! everything that is wrong with them at once. The embedded file is the one place where
+//! defaults stand.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use std::{env, fmt, fs, io};
+
+use crate::analytics::catalogue::Spec;
+use crate::analytics::pipeline::Settings;
+use crate::app::layers::{Layers, Origin, Problem, Value};
+use crate::app::quantity;
+use crate::domain::instrument::Instrument;
+use crate::domain::interval::Interval;
+use crate::domain::venue::{self, Venue};
+
+/// What `tapewatch config` prints.
+pub const DEFAULT: &str = include_str!("../../config/default.toml");
+
+/// Every key; `*` stands for the name of a venue.
+const KEYS: [&str; 14] = [
+    "data_dir",
+    "engine.grace",
+    "engine.indicators",
+    "engine.intervals",
+    "engine.shards",
+    "journal.keep",
+    "journal.keep_bytes",
+    "log.format",
+    "log.level",
+    "venues.*.feed",
+    "venues.*.mode",
+    "venues.*.rest_url",
+    "venues.*.symbols",
+    "venues.*.ws_url",
+];
+
+/// Tables of commands that this version does not have: a file may hold them, nobody reads them.
+const UNREAD_TABLES: [&str; 3] = ["alerts", "api", "storage"];
+
+const SHARDS_MAX: u64 = 1_024;
+const INTERVALS_MAX: usize = 64;
+const GRACE_MAX: Duration = Duration::from_secs(86_400);
+const KEEP_MIN: Duration = Duration::from_secs(86_400);
+const KEEP_BYTES_MIN: u64 = 64 << 20;
+/// More is no configuration, whatever it is.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub data_dir: PathBuf,
+    pub engine: EngineConfig,
+    /// In order of venue.
+    pub venues: Vec<VenueConfig>,
+    pub journal: JournalConfig,
+    pub log: LogConfig,
+    layers: Layers,
+}
+
+/// What is computed, and on how many threads.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// `None`: as many as there are cores.
+    pub shards: Option<usize>,
+    pub grace: Duration,
+    /// Ascending, no repeats, at least one.
+    pub intervals: Vec<Interval>,
+    /// As given, no repeats.
+    pub indicators: Vec<Spec>,
+}
+
+/// One venue that is watched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VenueConfig {
+    pub venue: Venue,
+    /// No repeats, at least one.
+    pub instruments: Vec<Instrument>,
+    pub mode: Mode,
+    /// Scheme, host and port, where they differ from the venue's.
+    pub ws_url: Option<String>,
+    pub rest_url: Option<String>,
+    /// Coinbase alone has a choice.
+    pub feed: Option<Feed>,
+}
+
+/// How a venue is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Websocket; holes are repaired over REST.
+    Ws,
+    /// Polling.
+    Rest,
+    /// Websocket, with polling as a second line.
+    Both,
+}
+
+/// Which of Coinbase's feeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feed {
+    Advanced,
+    Exchange,
+}
+
+/// How much of the journal is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalConfig {
+    pub keep: Duration,
+    pub keep_bytes: u64,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    pub is_json: bool,
+    pub level: Level,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+/// Everything that is wrong with a configuration, one line each.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", lines(.0))]
+pub struct ConfigError(pub Vec<Problem>);
+
+/// A setting given on the command line: the key, the flag, the text.
+pub type FlagSetting = (&'static str, &'static str, String);
+
+impl Config {
+    /// Reads all layers: the default, the file where one is named, `.env` in the working
+    /// directory, the environment, the flags.
+    pub fn load(file: Option<&Path>, flags: &[FlagSetting]) -> Result<Self, ConfigError> {
+        let mut layers = Layers::default();
+        layers.put_default(DEFAULT);
+        if let Some(path) = file {
+            layers.put_file(&path.display().to_string(), &read_text(path)?);
+        }
+        match read_text(Path::new(".env")) {
+            Ok(text) => layers.put_dotenv(&text),
+            Err(_) if !Path::new(".env").exists() => {}
+            Err(error) => return Err(error),
+        }
+        layers.put_environment(env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            Some((name, value.to_string_lossy().into_owned()))
+        }));
+        for (key, flag, text) in flags {
+            layers.put_flag(key, flag, text);
+        }
+        Self::read(layers)
+    }
+
+    /// Checks the layers; the embedded default must be the lowest.
+    pub fn read(mut layers: Layers) -> Result<Self, ConfigError> {
+        refuse_unknown(&mut layers);
+        let data_dir = read_data_dir(&mut layers);
+        let engine = read_engine(&mut layers);
+        let venues = read_venues(&mut layers);
+        let journal = read_journal(&mut layers);
+        let log = read_log(&mut layers);
+        match (data_dir, engine, journal, log) {
+            (Some(data_dir), Some(engine), Some(journal), Some(log)) if layers.problems().is_empty() => {
+                Ok(Self { data_dir, engine, venues, journal, log, layers })
+            }
+            _ => Err(ConfigError(layers.into_problems())),
+        }
+    }
+
+    /// A hash of all that can change a result: equal digests, equal results for equal inputs.
+    ///
+    /// BLAKE3 over `grace_ns=..`, `intervals=..` and `indicators=..`, each on a line, the lists
+    /// in order and without repeats, so that it does not depend on how they were written.
+    pub fn digest(&self) -> String {
+        blake3::hash(self.engine.canonical().as_bytes()).to_hex().to_string()
+    }
+
+    /// Each key with its value as written, and where that came from.
+    pub fn settings(&self) -> impl Iterator<Item = (&str, &Value, &Origin)> {
+        self.layers.iter().map(|(key, setting)| (key, &setting.value, &setting.origin))
+    }
+
+    /// Tables that are there, and that no command of this version reads.
+    pub fn unread_tables(&self) -> BTreeSet<&'static str> {
+        let table = |key: &str| UNREAD_TABLES.into_iter().find(|&table| first_part(key) == table);
+        self.layers.iter().filter_map(|(key, _)| table(key)).collect()
+    }
+}
+
+impl EngineConfig {
+    /// What each instrument's pipeline computes.
+    pub fn settings(&self) -> Settings {
+        let grace_nanos = i64::try_from(self.grace.as_nanos()).expect("grace is at most a day");
+        Settings::new(&self.intervals, &self.indicators, grace_nanos)
+    }
+
+    fn canonical(&self) -> String {
+        let intervals: Vec<_> = self.intervals.iter().map(ToString::to_string).collect();
+        let mut indicators: Vec<_> = self.indicators.iter().map(ToString::to_string).collect();
+        indicators.sort();
+        format!(
+            "grace_ns={}\nintervals={}\nindicators={}\n",
+            self.grace.as_nanos(),
+            intervals.join(" "),
+            indicators.join(" ")
+        )
+    }
+}
+
+impl Level {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl Mode {
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ws => "ws",
+            Self::Rest => "rest",
+            Self::Both => "both",
+        }
+    }
+}
+
+impl ConfigError {
+    /// For what is wrong with a file as a whole.
+    fn of_file(path: &Path, message: impl fmt::Display) -> Self {
+        let origin = Origin::File { name: path.display().to_string(), line: None };
+        Self(vec![Problem { origin, key: String::new(), value: None, message: message.to_string() }])
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let fail = |error: io::Error| ConfigError::of_file(path, format!("cannot be read: {error}"));
+    let metadata = fs::metadata(path).map_err(fail)?;
+    if !metadata.is_file() {
+        return Err(ConfigError::of_file(path, "is not a file"));
+    }
+    if metadata.len() > FILE_BYTES_MAX {
+        return Err(ConfigError::of_file(path, format!("is larger than {FILE_BYTES_MAX} bytes")));
+    }
+    fs::read_to_string(path).map_err(fail)
+}
+
+fn refuse_unknown(layers: &mut Layers) {
+    let unknown: Vec<String> = layers
+        .iter()
+        .map(|(key, _)| key)
+        .filter(|key| {
+            !KEYS.iter().any(|known| matches(known, key)) && !UNREAD_TABLES.contains(&first_part(key))
+        })
+        // An empty table is a mistake only where no key could stand in it.
+        .filter(|key| !is_known_table(layers, key))
+        .map(str::to_owned)
+        .collect();
+    for key in unknown {
+        layers.complain(&key, format!("unknown key; {}", allowed_beside(&key)));
+    }
+}
+
+fn is_known_table(layers: &Layers, key: &str) -> bool {
+    layers.get(key).is_some_and(|setting| setting.value == Value::EmptyTable)
+        && KEYS.iter().any(|known| {
+            let depth = key.split('.').count();
+            let parts: Vec<_> = known.split('.').collect();
+            parts.len() > depth && matches(&parts[..depth].join("."), key)
+        })
+}
+
+/// Whether the key is one of those that the pattern names.
+fn matches(pattern: &str, key: &str) -> bool {
+    let (mut patterns, mut parts) = (pattern.split('.'), key.split('.'));
+    loop {
+        match (patterns.next(), parts.next()) {
+            (None, None) => return true,
+            (Some(pattern), Some(part)) if pattern == "*" || pattern == part => {}
+            _ => return false,
+        }
+    }
+}
+
+/// What may stand where the unknown key stands.
+fn allowed_beside(key: &str) -> String {
+    let parts: Vec<_> = key.split('.').collect();
+    // The longest beginning of the key that is known.
+    let depth = (0..parts.len())
+        .rev()
+        .find(|&depth| KEYS.iter().any(|known| begins(known, &parts[..depth])))
+        .unwrap_or(0);
+    let names: BTreeSet<&str> = KEYS
+        .iter()
+        .filter(|known| begins(known, &parts[..depth]))
+        .filter_map(|known| known.split('.').nth(depth))
+        .collect();
+    let names: Vec<_> =
+        names.into_iter().map(|name| if name == "*" { "the name of a venue" } else { name }).collect();
+    let place =
+        if depth == 0 { "at the top".to_owned() } else { format!("in [{}]", parts[..depth].join(".")) };
+    format!("allowed {place}: {}", names.join(", "))
+}
+
+/// Whether the known key is longer than the parts and begins with them.
+fn begins(known: &str, parts: &[&str]) -> bool {
+    let known: Vec<_> = known.split('.').collect();
+    known.len() > parts.len() && known.iter().zip(parts).all(|(known, part)| *known == "*" || known == part)
+}
+
+fn first_part(key: &str) -> &str {
+    key.split_once('.').map_or(key, |(first, _)| first)
+}
+
+fn read_data_dir(layers: &mut Layers) -> Option<PathBuf> {
+    let text = layers.text("data_dir")?;
+    if text.is_empty() {
+        layers.complain("data_dir", "must name a directory");
+        return None;
+    }
+    Some(text.into())
+}
+
+fn read_engine(layers: &mut Layers) -> Option<EngineConfig> {
+    let shards = layers.whole("engine.shards", SHARDS_MAX).map(|n| (n > 0).then_some(n as usize));
+    let grace = read_duration(layers, "engine.grace", Duration::ZERO, GRACE_MAX);
+    let intervals = read_items(layers, "engine.intervals", |text| text.parse::<Interval>());
+    let indicators = read_items(layers, "engine.indicators", Spec::parse);
+    let intervals = intervals.and_then(|mut intervals| {
+        intervals.sort_unstable();
+        intervals.dedup();
+        if (1..=INTERVALS_MAX).contains(&intervals.len()) {
+            return Some(intervals);
+        }
+        layers.complain("engine.intervals", format!("must name 1 to {INTERVALS_MAX} intervals"));
+        None
+    });
+    let indicators = indicators.map(|specs| {
+        let mut seen = BTreeSet::new();
+        specs.into_iter().filter(|spec| seen.insert(spec.to_string())).collect()
+    });
+    Some(EngineConfig { shards: shards?, grace: grace?, intervals: intervals?, indicators: indicators? })
+}
+
+fn read_venues(layers: &mut Layers) -> Vec<VenueConfig> {
+    let names: BTreeSet<String> = layers
+        .iter()
+        .filter_map(|(key, _)| key.strip_prefix("venues."))
+        .map(|rest| first_part(rest).to_owned())
+        .collect();
+    names.into_iter().filter_map(|name| read_venue(layers, &name)).collect()
+}
+
+fn read_venue(layers: &mut Layers, name: &str) -> Option<VenueConfig> {
+    let key = |last: &str| format!("venues.{name}.{last}");
+    let known = venue::KNOWN.iter().any(|(known, _)| *known == name);
+    let Some(venue) = Venue::new(name).ok().filter(|_| known) else {
+        let names = venue::KNOWN.map(|(name, _)| name).join(", ");
+        // The table has no setting of its own: its first key tells the line.
+        let prefix = format!("venues.{name}");
+        let place = layers.iter().map(|(key, _)| key).find(|key| {
+            key.strip_prefix(&prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        });
+        let place = place.unwrap_or(&prefix).to_owned();
+        layers.complain(&place, format!("venue {name} is unknown; allowed are {names}"));
+        return None;
+    };
+
+    let symbols = key("symbols");
+    let instruments = if layers.get(&symbols).is_some() {
+        let items = read_items(layers, &symbols, |text| Instrument::new(venue.clone(), text));
+        if items.as_ref().is_some_and(Vec::is_empty) {
+            layers.complain(&symbols, "must name at least one symbol, BASE-QUOTE");
+        }
+        items
+    } else {
+        layers.complain(&symbols, "is missing; it names at least one symbol, BASE-QUOTE");
+        None
+    };
+    let mode =
+        read_word(layers, &key("mode"), &[("ws", Mode::Ws), ("rest", Mode::Rest), ("both", Mode::Both)]);
+    let ws_url = read_url(layers, &key("ws_url"), &["wss://", "ws://"]);
+    let rest_url = read_url(layers, &key("rest_url"), &["https://", "http://"]);
+    let feed = read_word(layers, &key("feed"), &[("advanced", Feed::Advanced), ("exchange", Feed::Exchange)]);
+    if name != "coinbase" && layers.get(&key("feed")).is_some() {
+        layers.complain(&key("feed"), "only coinbase has a choice of feeds");
+    }
+
+    let mut seen = BTreeSet::new();
+    let instruments = instruments?.into_iter().filter(|instrument| seen.insert(instrument.clone())).collect();
+    Some(VenueConfig { venue, instruments, mode: mode.unwrap_or(Mode::Ws), ws_url, rest_url, feed })
+}
+
+fn read_journal(layers: &mut Layers) -> Option<JournalConfig> {
+    let keep = read_duration(layers, "journal.keep", KEEP_MIN, Duration::MAX);
+    let keep_bytes = layers.text("journal.keep_bytes").and_then(|text| match quantity::parse_bytes(&text) {
+        Ok(bytes) if bytes >= KEEP_BYTES_MIN => Some(bytes),
+        Ok(_) => {
+            let min = quantity::print_bytes(KEEP_BYTES_MIN);
+            layers.complain("journal.keep_bytes", format!("must be at least {min}"));
+            None
+        }
+        Err(error) => {
+            layers.complain("journal.keep_bytes", error.to_string());
+            None
+        }
+    });
+    Some(JournalConfig { keep: keep?, keep_bytes: keep_bytes? })
+}
+
+fn read_log(layers: &mut Layers) -> Option<LogConfig> {
+    let is_json = read_word(layers, "log.format", &[("pretty", false), ("json", true)]);
+    let levels = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
+    let level = read_word(layers, "log.level", &levels.map(|level| (level.name(), level)));
+    Some(LogConfig { is_json: is_json?, level: level? })
+}
+
+fn read_duration(layers: &mut Layers, key: &str, min: Duration, max: Duration) -> Option<Duration> {
+    let text = layers.text(key)?;
+    match quantity::parse_duration(&text) {
+        Ok(duration) if duration < min => {
+            layers.complain(key, format!("must be at least {}", quantity::print_duration(min)));
+            None
+        }
+        Ok(duration) if duration > max => {
+            layers.complain(key, format!("must be at most {}", quantity::print_duration(max)));
+            None
+        }
+        Ok(duration) => Some(duration),
+        Err(error) => {
+            layers.complain(key, error.to_string());
+            None
+        }
+    }
+}
+
+/// The items of a list; each that cannot be read is complained about.
+fn read_items<T, E: fmt::Display>(
+    layers: &mut Layers,
+    key: &str,
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Option<Vec<T>> {
+    let texts = layers.list(key)?;
+    let mut items = Some(Vec::with_capacity(texts.len()));
+    for text in texts {
+        match read(&text) {
+            Ok(item) => {
+                if let Some(items) = &mut items {
+                    items.push(item);
+                }
+            }
+            Err(error) => {
+                layers.complain(key, error.to_string());
+                items = None;
+            }
+        }
+    }
+    items
+}
+
+/// One of a few words; `None` where the key is absent, or is complained about.
+fn read_word<T: Copy>(layers: &mut Layers, key: &str, words: &[(&str, T)]) -> Option<T> {
+    layers.get(key)?;
+    let text = layers.text(key)?;
+    let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
+    if found.is_none() {
+        let allowed: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        layers.complain(key, format!("must be one of {}", allowed.join(", ")));
+    }
+    found
+}
+
+fn read_url(layers: &mut Layers, key: &str, schemes: &[&str]) -> Option<String> {
+    layers.get(key)?;
+    let text = layers.text(key)?;
+    let host = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
+    if host.is_none_or(|host| host.is_empty() || host.contains(char::is_whitespace)) {
+        layers.complain(key, format!("must begin with {} and name a host", schemes.join(" or ")));
+        return None;
+    }
+    Some(text)
+}
+
+fn lines(problems: &[Problem]) -> String {
+    // Each once: a list may hold the same mistake twice.
+    let mut seen = BTreeMap::new();
+    let lines: Vec<String> = problems
+        .iter()
+        .map(ToString::to_string)
+        .filter(|line| seen.insert(line.clone(), ()).is_none())
+        .collect();
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layers_with(file: &str) -> Layers {
+        let mut layers = Layers::default();
+        layers.put_default(DEFAULT);
+        layers.put_file("my.toml", file);
+        layers
+    }
+
+    fn check_refused(file: &str, expected: &[&str]) {
+        let error = Config::read(layers_with(file)).expect_err(file);
+        let printed = error.to_string();
+        let lines: Vec<_> = printed.lines().collect();
+        assert_eq!(lines.len(), expected.len(), "{file}: {lines:#?}");
+        for (line, expected) in lines.iter().zip(expected) {
+            assert!(line.contains(expected), "{file}: {line:?} lacks {expected:?}");
+        }
+    }
+
+    #[test]
+    fn the_embedded_default_is_sound_and_complete() {
+        let mut layers = Layers::default();
+        layers.put_default(DEFAULT);
+        let config = Config::read(layers).unwrap();
+        assert_eq!(config.data_dir, Path::new("data"));
+        assert_eq!(config.engine.shards, None);
+        assert_eq!(config.engine.grace, Duration::from_secs(2));
+        assert_eq!(config.engine.intervals.len(), 4);
+        assert!(!config.engine.indicators.is_empty());
+        assert_eq!(config.journal.keep, Duration::from_secs(7 * 86_400));
+        assert_eq!(config.journal.keep_bytes, 50_000_000_000);
+        assert_eq!(config.log, LogConfig { is_json: false, level: Level::Info });
+        assert!(config.venues.is_empty());
+        for key in KEYS {
+            let last = key.rsplit('.').next().unwrap();
+            let is_there =
+                DEFAULT.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{last} = ")));
+            assert!(is_there, "config/default.toml does not tell {key}");
+        }
+    }
+
+    #[test]
+    fn the_examples_of_the_default_are_sound_too() {
+        let examples: String = DEFAULT
+            .lines()
+            .skip_while(|line| !line.starts_with("# [venues"))
+            .take_while(|line| line.starts_with('#'))
+            .map(|line| format!("{}\n", line.trim_start_matches('#').trim_start()))
+            .collect();
+        let config = Config::read(layers_with(&examples)).unwrap();
+        assert_eq!(config.venues.len(), 2);
+        assert_eq!(config.venues[0].instruments[1].to_string(), "binance:ETH-USDT");
+        assert_eq!(config.venues[0].mode, Mode::Ws);
+        assert_eq!(config.venues[1].feed, Some(Feed::Advanced));
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once_with_key_value_unit_and_line() {
+        check_refused(
+            "data_dir = ''\n[engine]\nshards = -1\ngrace = '2'\nintervals = ['1m', '7m']\nindicators = ['nope(3)']\n\
+             [journal]\nkeep = '1h'\nkeep_bytes = '50gb'\n[log]\nlevel = 'loud'\nformat = 3",
+            &[
+                "my.toml:1: data_dir = \"\": must name a directory",
+                "my.toml:3: engine.shards = -1: must be a whole number from 0 to 1024",
+                "my.toml:4: engine.grace = \"2\": a duration is a whole number and a unit",
+                "my.toml:5: engine.intervals = [\"1m\", \"7m\"]: interval \"7m\" is unknown",
+                "my.toml:6: engine.indicators = [\"nope(3)\"]: indicator \"nope(3)\" is unknown",
+                "my.toml:8: journal.keep = \"1h\": must be at least 1d",
+                "my.toml:9: journal.keep_bytes = \"50gb\": a size is a whole number and a unit",
+                "my.toml:12: log.format = 3: must be text in quotes",
+                "my.toml:11: log.level = \"loud\": must be one of error, warn, info, debug, trace",
+            ],
+        );
+    }
+
+    #[test]
+    fn unknown_keys_are_told_what_is_allowed() {
+        check_refused(
+            "[engine]\ngraze = '2s'",
+            &[
+                "my.toml:2: engine.graze = \"2s\": unknown key; allowed in [engine]: grace, indicators, intervals, shards",
+            ],
+        );
+        check_refused(
+            "dir = 'x'",
+            &[
+                "my.toml:1: dir = \"x\": unknown key; allowed at the top: data_dir, engine, journal, log, venues",
+            ],
+        );
+        check_refused(
+            "[engin]",
+            &["[engin] = <an empty table>"].map(|_| "engin = <an empty table>: unknown key"),
+        );
+        check_refused(
+            "[venues.binance]\nsymbols = ['A-B']\nurl = 'x'",
+            &["allowed in [venues.binance]: feed, mode, rest_url, symbols, ws_url"],
+        );
+        check_refused("engine = 3", &["my.toml:1: engine = 3: unknown key; allowed at the top"]);
+        check_refused("[engine.grace]\nx = 1", &["engine.grace.x = 1: unknown key; allowed in [engine]"]);
+    }
+
+    #[test]
+    fn venues_are_checked() {
+        check_refused(
+            "[venues.binanze]\nsymbols = ['BTC-USDT']",
+            &[
+                "my.toml:2: venues.binanze.symbols = [\"BTC-USDT\"]: venue binanze is unknown; allowed are binance, ",
+            ],
+        );
+        check_refused("[venues.okx]", &["venues.okx.symbols: is missing"]);
+        check_refused("[venues.okx]\nsymbols = []", &["must name at least one symbol"]);
+        check_refused(
+            "[venues.okx]\nsymbols = ['btc', 'A-B']\nmode = 'x'\nws_url = 'https://a'\nrest_url = 'http://'\nfeed = 'advanced'",
+            &[
+                "symbol \"btc\" is not of the form BASE-QUOTE",
+                "must be one of ws, rest, both",
+                "must begin with wss:// or ws:// and name a host",
+                "must begin with https:// or http:// and name a host",
+                "only coinbase has a choice of feeds",
+            ],
+        );
+    }
+
+    #[test]
+    fn tables_of_other_versions_are_noticed() {
+        let config =
+            Config::read(layers_with("[api]\nlisten = '127.0.0.1:8080'\n[storage.embedded]\nenabled = true"));
+        assert_eq!(config.unwrap().unread_tables().into_iter().collect::<Vec<_>>(), ["api", "storage"]);
+    }
+
+    #[test]
+    fn an_empty_known_table_is_fine() {
+        Config::read(layers_with("[engine]\n[log]")).unwrap();
+    }
+
+    #[test]
+    fn the_digest_depends_on_meaning_alone() {
+        let digest = |file: &str| Config::read(layers_with(file)).unwrap().digest();
+        let plain = "[engine]\ngrace = '2s'\nintervals = ['1s', '1m', '1h']\nindicators = ['sma(5)', 'sma']";
+        assert_eq!(digest(plain).len(), 64);
+        assert_eq!(
+            digest(
+                "data_dir = 'elsewhere'\n[engine]\nshards = 3\ngrace = '2000ms'\n\
+                 intervals = ['1h', '1s', '1m', '1m']\nindicators = ['sma( 20 )', 'sma(5)', 'sma']"
+            ),
+            digest(plain)
+        );
+        for (from, to) in [("2s", "3s"), ("'1h'", "'4h'"), ("sma(5)", "sma(6)")] {
+            assert_ne!(digest(&plain.replace(from, to)), digest(plain), "{to}");
+        }
+    }
+
+    #[test]
+    fn flags_win_and_are_named() {
+        let mut layers = layers_with("[engine]\nintervals = ['1h']");
+        layers.put_environment([("TAPEWATCH__ENGINE__INTERVALS".to_owned(), "5m".to_owned())]);
+        layers.put_flag("engine.intervals", "--intervals", "1m,ticks:100");
+        let config = Config::read(layers).unwrap();
+        let intervals: Vec<_> = config.engine.intervals.iter().map(ToString::to_string).collect();
+        assert_eq!(intervals, ["1m", "ticks:100"]);
+
+        let mut layers = layers_with("");
+        layers.put_flag("engine.intervals", "--intervals", "");
+        let error = Config::read(layers).unwrap_err().to_string();
+        assert_eq!(error, "--intervals: engine.intervals = \"\": must name 1 to 64 intervals");
+    }
+
+    #[test]
+    fn files_that_are_none_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |path: &Path, part: &str| {
+            let error = Config::load(Some(path), &[]).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        };
+        check(&folder.path().join("absent.toml"), "cannot be read");
+        check(folder.path(), "is not a file");
+        let path = folder.path().join("binary.toml");
+        fs::write(&path, [0xff, 0xfe, 0x00]).unwrap();
+        check(&path, "cannot be read");
+    }
+}
