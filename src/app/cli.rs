@@ -9,6 +9,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::check::{self, CheckArguments};
 use crate::app::config;
+use crate::app::generate::{self, GenerateArguments};
 use crate::app::outcome::{self, Failure};
 
 /// Exact candles, incremental indicators and order flow from the tape.
@@ -30,6 +31,8 @@ enum Command {
     Check(CheckArguments),
     /// Print the default configuration, commented
     Config,
+    /// Write a seeded market, with labels of what was put into it, as a recording
+    Generate(Box<GenerateArguments>),
 }
 
 /// Runs the command that the process was started with.
@@ -59,6 +62,7 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
 fn perform(command: Command) -> Result<(), Failure> {
     match command {
         Command::Check(arguments) => check::check(&arguments),
+        Command::Generate(arguments) => generate::generate(&arguments),
         Command::Config => outcome::print(config::DEFAULT),
     }
 }
@@ -105,7 +109,7 @@ mod tests {
 
     #[test]
     fn wrong_words_are_told_what_is_allowed() {
-        check_refused(&["chekc"], "allowed are: check config");
+        check_refused(&["chekc"], "allowed are: check config generate");
         check_refused(&["check", "--jsn"], "allowed are: --config --json");
         check_refused(&["check", "--config"], "a value is required for '--config <FILE>'");
         check_refused(&["config", "--json"], "unexpected argument '--json'");

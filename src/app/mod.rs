@@ -3,6 +3,7 @@
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod generate;
 pub mod layers;
 pub mod outcome;
 pub mod quantity;
