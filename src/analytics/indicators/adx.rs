@@ -2,17 +2,14 @@
 //!
 //! `adx`, `plus_di`, `minus_di`, 0 to 100. Source: J. W. Wilder, "New Concepts in Technical
 //! Trading Systems" (1978). Equal TA-Lib's `ADX`, `PLUS_DI` and `MINUS_DI`, with its way of
-//! starting (sums of the first `period - 1` bars, then the fading sum) and its rule that a
-//! sum of true ranges or of both indicators within 1e-14 of zero counts as zero: `adx` then
-//! stays as it was and the indicators are 0. All three are told together once `adx` is warm,
-//! after `2 period - 1` bars. O(1) a bar.
+//! starting (sums of the first `period - 1` movements, then the fading sum). Where nothing
+//! moved at all, the indicators are 0 and `adx` stays as it was, as in TA-Lib 0.8; older
+//! versions say so already of sums below 1e-14, which leaves nothing of small prices. All
+//! three are told together once `adx` is warm, at bar `2 period`. O(1) a bar.
 
 use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::true_range::true_range;
-
-/// TA-Lib's `TA_EPSILON`.
-const ZERO: f64 = 1e-14;
 
 pub const ENTRY: Entry = Entry {
     name: "adx",
@@ -60,7 +57,7 @@ impl Adx {
 
     /// Both directional indicators.
     fn indicators(&self) -> (f64, f64) {
-        if self.range < ZERO {
+        if self.range <= 0.0 {
             return (0.0, 0.0);
         }
         (100.0 * (self.plus / self.range), 100.0 * (self.minus / self.range))
@@ -97,7 +94,7 @@ impl Indicator for Adx {
         }
         let (plus_di, minus_di) = self.indicators();
         let both = plus_di + minus_di;
-        let index = (both >= ZERO).then(|| 100.0 * ((plus_di - minus_di).abs() / both));
+        let index = (both > 0.0).then(|| 100.0 * ((plus_di - minus_di).abs() / both));
         let n = self.period as f64;
         if self.seen <= warm {
             self.adx += index.unwrap_or(0.0);
@@ -150,9 +147,9 @@ mod tests {
         let mut lines = [0.0; 2];
         for m in rest {
             sums = std::array::from_fn(|i| sums[i] - sums[i] / n + m[i]);
-            lines = [0, 1].map(|i| if sums[2] < 1e-14 { 0.0 } else { 100.0 * sums[i] / sums[2] });
+            lines = [0, 1].map(|i| if sums[2] == 0.0 { 0.0 } else { 100.0 * sums[i] / sums[2] });
             let both = lines[0] + lines[1];
-            indices.push((both >= 1e-14).then(|| 100.0 * (lines[0] - lines[1]).abs() / both));
+            indices.push((both > 0.0).then(|| 100.0 * (lines[0] - lines[1]).abs() / both));
         }
         let (first, later) = indices.split_at_checked(period)?;
         let mean = first.iter().map(|index| index.unwrap_or(0.0)).sum::<f64>() / n;

@@ -1,9 +1,9 @@
 //! Standard deviation of closes over a window, of the population (divided by `period`).
 //!
-//! The definition of TA-Lib's `STDDEV` (with one deviation), and its warm-up. Its values too
-//! where it can compute them: TA-Lib takes the mean of squares less the square of the mean,
-//! which cancels, and therefore calls every variance below 1e-14 zero. Here the exact value
-//! rules, also where prices are tiny. Amortised O(1) a bar.
+//! The definition of TA-Lib's `STDDEV` (with one deviation), and its warm-up. Its values too,
+//! but where they cancel: TA-Lib takes the mean of squares less the square of the mean (and
+//! versions before 0.8 call every variance below 1e-14 zero). Here the exact value rules,
+//! whatever the level of the prices. Amortised O(1) a bar.
 
 use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
 use crate::analytics::rolling::moments::Moments;
