@@ -3,7 +3,7 @@
 //! [`Decimal`] is one number as it was written: at most 18 significant digits, at most
 //! 15 of them after the point, packed into 64 bits. [`Amount`] is a sum of such numbers
 //! (or of their products) in 256 bits, which no real market can fill. Nothing here ever
-//! rounds, except [`Amount::ratio_text`], which says so. Binary floating point begins
+//! rounds, except [`Amount::average_price`], which says so. Binary floating point begins
 //! where statistics begin: [`Decimal::to_f64`] and [`Amount::to_f64`].
 
 use std::cmp::Ordering;

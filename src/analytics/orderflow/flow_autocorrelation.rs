@@ -1,7 +1,7 @@
 //! Autocorrelation of signed volume: whether buying follows buying.
 //!
 //! Sample autocorrelation, at distance `lag`, of the deltas (taker buy less taker sell volume) of
-//! the last `period` candles: the sum of (x[t] - m)(x[t - lag] - m) by the sum of (x[t] - m)^2, both
+//! the last `period` candles: the sum of `(x[t] - m)(x[t - lag] - m)` by the sum of `(x[t] - m)^2`, both
 //! about the mean m of the whole window, so that it lies in [-1, 1]. The estimator is that of
 //! G. Box and G. Jenkins, "Time series analysis" (1970); that the sign of order flow
 //! remembers long is the finding of F. Lillo and J. D. Farmer, "The long memory of the efficient
