@@ -422,7 +422,11 @@ mod tests {
                 Output::Indicator(snapshot) => {
                     let bits = snapshot.values.iter().map(|value| value.to_bits()).collect();
                     let key = (snapshot.interval, snapshot.open_at, snapshot.position);
-                    self.indicators.insert(key, (bits, snapshot.data_state));
+                    if snapshot.values.is_empty() {
+                        self.indicators.remove(&key).expect("only what was told is withdrawn");
+                    } else {
+                        self.indicators.insert(key, (bits, snapshot.data_state));
+                    }
                 }
                 Output::Gap(gap) => {
                     self.gaps.insert(gap.id, gap.clone());

@@ -17,7 +17,7 @@ use crate::analytics::rolling::state::State;
 use crate::analytics::sums::{Print, Sums};
 use crate::domain::candle::{Candle, CandleState, Origin};
 use crate::domain::interval::{Interval, TimeInterval};
-use crate::domain::output::{IndicatorSnapshot, Output, OutputSink};
+use crate::domain::output::{DataState, IndicatorSnapshot, Output, OutputSink};
 use crate::domain::time::UnixNanos;
 
 /// A longer run of quiet intervals is one row.
@@ -66,15 +66,40 @@ impl<S: OutputSink> Desk<'_, S> {
         reading: &Reading,
         revision: u32,
     ) {
-        let Some(data_state) = reading.data_state else { return };
-        let outputs = self.plan.specs[position].entry.outputs;
+        let values = &reading.values[..self.plan.specs[position].entry.outputs.len()];
+        self.tell_values(interval, open_at, position, values, reading.data_state, revision);
+    }
+
+    /// A revision took away what the indicator said there: two deltas became equal, and there is
+    /// no slope any more.
+    fn withdraw_reading(
+        &mut self,
+        interval: Interval,
+        open_at: UnixNanos,
+        position: usize,
+        was: &Reading,
+        revision: u32,
+    ) {
+        self.tell_values(interval, open_at, position, &[], was.data_state, revision);
+    }
+
+    fn tell_values(
+        &mut self,
+        interval: Interval,
+        open_at: UnixNanos,
+        position: usize,
+        values: &[f64],
+        data_state: Option<DataState>,
+        revision: u32,
+    ) {
+        let Some(data_state) = data_state else { return };
         let snapshot = IndicatorSnapshot {
             interval,
             open_at,
             position,
             indicator: &self.plan.names[position],
-            outputs,
-            values: &reading.values[..outputs.len()],
+            outputs: self.plan.specs[position].entry.outputs,
+            values,
             revision,
             data_state,
         };
@@ -725,18 +750,25 @@ impl Series {
             }
             for (position, (was, is)) in was.iter().zip(&is).enumerate() {
                 let outputs = desk.plan.specs[position].entry.outputs.len();
-                if is.same_as(was, outputs) || is.data_state.is_none() {
+                if is.same_as(was, outputs) {
                     continue;
                 }
+                // What was withdrawn and has a value again goes on from there.
+                let known = was.data_state.is_some()
+                    || row.indicator_revisions.as_ref().is_some_and(|revisions| revisions[position] > 0);
                 let mut revision = 0;
-                if was.data_state.is_some() {
+                if known {
                     let members = desk.plan.specs.len();
                     let revisions =
                         row.indicator_revisions.get_or_insert_with(|| vec![0; members].into_boxed_slice());
                     revisions[position] += 1;
                     revision = revisions[position];
                 }
-                desk.tell_reading(Interval::Time(self.interval), row.open_at, position, is, revision);
+                let interval = Interval::Time(self.interval);
+                match is.data_state {
+                    Some(_) => desk.tell_reading(interval, row.open_at, position, is, revision),
+                    None => desk.withdraw_reading(interval, row.open_at, position, was, revision),
+                }
             }
         }
     }

@@ -36,7 +36,7 @@ pub struct IndicatorSnapshot<'a> {
     pub indicator: &'a str,
     /// One name for each value.
     pub outputs: &'a [&'static str],
-    /// Finite, one for each output.
+    /// Finite, one for each output; none at all withdraws what was told before.
     pub values: &'a [f64],
     pub revision: u32,
     pub data_state: DataState,

@@ -402,13 +402,17 @@ mod tests {
     }
 
     fn tell_value(sink: &mut impl OutputSink, second: i64, position: usize, value: f64, revision: u32) {
+        tell_values(sink, second, position, &[value], revision);
+    }
+
+    fn tell_values(sink: &mut impl OutputSink, second: i64, position: usize, values: &[f64], revision: u32) {
         let snapshot = IndicatorSnapshot {
             interval: "1s".parse().unwrap(),
             open_at: UnixNanos((START + second) * SECOND),
             position,
             indicator: "",
             outputs: &["value"],
-            values: &[value],
+            values,
             revision,
             data_state: DataState::Complete,
         };
@@ -493,6 +497,24 @@ mod tests {
         out(Output::Candle(&candle("1s", 0, 1, Some("7"), 1)));
         tell_value(&mut Told(out), 1, 0, 0.25, 1);
         out(Output::Gap(&gap(9, 3, GapState::Filled)));
+    }
+
+    #[test]
+    fn a_withdrawn_value_leaves_no_row() {
+        let told = |values: &'static [&'static [f64]]| {
+            run(&["x:A-B"], 1, 1 << 20, Options::default(), move |_, out| {
+                out(Output::Candle(&candle("1s", 0, 1, Some("7"), 0)));
+                for (revision, values) in (0..).zip(values) {
+                    tell_values(&mut Told(out), 0, 0, values, revision);
+                }
+            })
+        };
+        let (never, withdrawn) = (told(&[]), told(&[&[1.5], &[]]));
+        assert_eq!(withdrawn.columns(INDICATORS, &["value"]), Vec::<String>::new());
+        assert_eq!(withdrawn.written.indicators, 0);
+        assert_eq!(withdrawn.written.digest, never.written.digest);
+        let again = told(&[&[1.5], &[], &[2.5]]);
+        assert_eq!(again.columns(INDICATORS, &["value", "revision"]), ["2.5 2"]);
     }
 
     #[test]
