@@ -155,8 +155,11 @@ impl Candles {
     /// Tells anew what has changed of closed candles.
     #[cold]
     pub fn revise<S: OutputSink>(&mut self, dirty: Dirty, desk: &mut Desk<'_, S>) {
-        for series in &mut self.series {
-            series.revise(dirty, desk);
+        for i in 0..self.series.len() {
+            self.series[i].revise(dirty, desk);
+            // A trade older than the first one moved the beginning of those that had told nothing:
+            // what their feeder has closed long ago won't be announced again.
+            self.close_fed(i, self.series[i].closed_until(), desk);
         }
     }
 
