@@ -82,7 +82,8 @@ pub fn generate(
         return Err(GenerateError::OneSymbolOnly { layout: parameters.layout.name(), symbols });
     }
     let names: Vec<String> = market.instruments().iter().map(ToString::to_string).collect();
-    let writer = Rows::new(parameters.layout, market.instruments());
+    let start_at = parameters.start_at().expect("the market has checked it");
+    let writer = Rows::new(parameters.layout, market.instruments(), start_at);
     let mut summary = Summary::default();
     let mut buffer = Vec::with_capacity(BUFFER + 1_024);
     let mut label_buffer = Vec::new();
@@ -119,7 +120,7 @@ pub fn generate(
 
 /// Writes to `to`, and the labels to `to` with `.labels.jsonl` appended. A layout whose rows do
 /// not tell their instrument, asked for several symbols, makes `to` a directory with one file
-/// for each (`BTC-USDT.csv`) and one file of labels beside it. A name that ends in `.gz` is packed.
+/// for each (`binance_BTC-USDT.csv`) and one file of labels beside it. A name that ends in `.gz` is packed.
 pub fn generate_to(parameters: &Parameters, to: &Path) -> Result<Summary, GenerateError> {
     // Everything is checked before a file is touched.
     let instruments = Market::new(parameters)?.instruments().to_vec();
@@ -133,12 +134,13 @@ pub fn generate_to(parameters: &Parameters, to: &Path) -> Result<Summary, Genera
         labels.finish(&label_path)?;
         return Ok(summary);
     }
+    let start_at = parameters.start_at().expect("the market has checked it");
     std::fs::create_dir_all(to).map_err(|error| GenerateError::File { path: to.to_owned(), error })?;
     let mut labels = Sink::create(&label_path)?;
     let mut total = Summary::default();
     for (instrument, symbol) in instruments.iter().zip(&parameters.symbols) {
         let one = Parameters { symbols: vec![symbol.clone()], ..parameters.clone() };
-        let path = to.join(format!("{}.{}", instrument.symbol(), parameters.layout.extension()));
+        let path = to.join(Rows::file_name(parameters.layout, instrument, start_at));
         let mut rows = Sink::create(&path)?;
         total.add(&generate(&one, &mut rows, &mut labels).map_err(|error| at(&path, error))?);
         rows.finish(&path)?;
@@ -195,5 +197,100 @@ impl Write for Sink {
             // A flush in the middle would end a block and cost space; `finish` writes the rest.
             Self::Packed(_) => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+    use crate::replay::generate::parameters::Layout;
+
+    fn small(layout: Layout, symbols: &[&str]) -> Parameters {
+        Parameters {
+            layout,
+            symbols: symbols.iter().map(|symbol| (*symbol).to_owned()).collect(),
+            duration_seconds: 900,
+            gap_rate: 0.005,
+            duplicate_rate: 0.01,
+            late_rate: 0.01,
+            anomalies_per_hour: 8.0,
+            ..Parameters::default()
+        }
+    }
+
+    fn bytes(parameters: &Parameters) -> (Vec<u8>, Vec<u8>, Summary) {
+        let (mut rows, mut labels) = (Vec::new(), Vec::new());
+        let summary = generate(parameters, &mut rows, &mut labels).unwrap();
+        (rows, labels, summary)
+    }
+
+    /// The first bytes of the BLAKE3 hash of rows and labels: the same on every machine.
+    fn check_digest(parameters: &Parameters, expected: &str) {
+        let (rows, labels, _) = bytes(parameters);
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&rows).update(&labels);
+        assert_eq!(&hasher.finalize().to_hex()[..16], expected, "{:?}", parameters.layout);
+    }
+
+    #[test]
+    fn the_same_parameters_give_the_same_bytes() {
+        check_digest(&small(Layout::Jsonl, &["BTC-USDT", "PEPE-USDT", "BTC-IDR"]), "0797d30ceae2421e");
+        check_digest(&small(Layout::Csv, &["ETH-USDT"]), "fee5188ec7490ff6");
+        check_digest(&small(Layout::BinanceTrades, &["SHIB-USDT"]), "fa089e2db27a56d0");
+        check_digest(&small(Layout::BinanceRaw, &["BTC-USDT", "WIF-USDT@2.85"]), "bc7a268a9db70e16");
+        let other_seed = Parameters { seed: 2, ..small(Layout::Csv, &["ETH-USDT"]) };
+        assert_ne!(bytes(&other_seed).0, bytes(&small(Layout::Csv, &["ETH-USDT"])).0);
+    }
+
+    #[test]
+    fn the_summary_counts_the_lines() {
+        let (rows, labels, summary) = bytes(&small(Layout::Csv, &["BTC-USDT"]));
+        let lines = |bytes: &[u8]| bytes.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        assert_eq!(lines(&rows), summary.rows + 1);
+        assert_eq!(lines(&labels), summary.labels.values().sum::<u64>());
+        let ids: std::collections::BTreeSet<&str> = std::str::from_utf8(&rows)
+            .unwrap()
+            .lines()
+            .skip(1)
+            .map(|l| l.split(',').nth(1).unwrap())
+            .collect();
+        assert_eq!(ids.len() as u64, summary.trades);
+        assert!(summary.lost > 0 && summary.trades < summary.rows);
+        for line in std::str::from_utf8(&labels).unwrap().lines() {
+            let value: serde_json::Value = serde_json::from_str(line).unwrap();
+            assert!(value["magnitude"].is_number() && value["instrument"] == "binance:BTC-USDT");
+        }
+    }
+
+    #[test]
+    fn files_are_packed_or_in_a_directory_as_the_name_says() {
+        let folder = tempfile::tempdir().unwrap();
+        let parameters = small(Layout::Jsonl, &["BTC-USDT", "PEPE-USDT"]);
+        let packed = folder.path().join("market.jsonl.gz");
+        generate_to(&parameters, &packed).unwrap();
+        let mut text = Vec::new();
+        flate2::read::GzDecoder::new(File::open(&packed).unwrap()).read_to_end(&mut text).unwrap();
+        let (rows, labels, _) = bytes(&parameters);
+        assert_eq!(text, rows);
+        assert_eq!(std::fs::read(folder.path().join("market.jsonl.gz.labels.jsonl")).unwrap(), labels);
+
+        let many = small(Layout::Csv, &["BTC-USDT", "PEPE-USDT"]);
+        let to = folder.path().join("csv");
+        let summary = generate_to(&many, &to).unwrap();
+        let (alone, _, one) = bytes(&small(Layout::Csv, &["PEPE-USDT"]));
+        assert_eq!(std::fs::read(to.join("binance_PEPE-USDT.csv")).unwrap(), alone);
+        assert!(to.join("binance_BTC-USDT.csv").exists() && folder.path().join("csv.labels.jsonl").exists());
+        assert!(summary.rows > one.rows);
+
+        let dump = small(Layout::BinanceTrades, &["BTC-USDT", "PEPE-USDT"]);
+        generate_to(&dump, &to).unwrap();
+        assert!(to.join("PEPEUSDT-trades-2024-05-01.csv").exists());
+        let refused = generate(&dump, &mut Vec::new(), &mut Vec::new()).unwrap_err().to_string();
+        assert!(refused.contains("one symbol a file"), "{refused}");
+        let refused =
+            generate_to(&parameters, &folder.path().join("no/such/folder")).unwrap_err().to_string();
+        assert!(refused.starts_with("cannot write ") && refused.contains("no/such/folder"), "{refused}");
     }
 }

@@ -62,14 +62,6 @@ impl Layout {
             Self::BinanceRaw => "binance-raw",
         }
     }
-
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Csv | Self::BinanceTrades => "csv",
-            Self::Jsonl => "jsonl",
-            Self::BinanceRaw => "txt",
-        }
-    }
 }
 
 /// What to generate. Rates of rare things are per symbol; `0` switches a thing off.

@@ -61,13 +61,13 @@ impl Walk {
         self.shift(if side == Side::Buy { self.push } else { -self.push });
     }
 
-    /// What the taker gets, in steps: a whole number on its side of the middle, at least half a
-    /// step and `half_spread` (a fraction) away from it, and `depth` further.
+    /// What the taker gets, in steps: the first whole number at least `half_spread` (a fraction)
+    /// off the middle on its side, and `depth` further; so two sides are a step apart or more.
     pub fn taken(&self, side: Side, half_spread: f64, depth: u64) -> u64 {
-        let away = (self.middle * half_spread).max(0.5);
+        let away = self.middle * half_spread;
         match side {
-            Side::Buy => (self.middle + away).floor() as u64 + depth,
-            Side::Sell => ((self.middle - away).ceil() as u64).saturating_sub(depth).max(1),
+            Side::Buy => (self.middle + away).ceil() as u64 + depth,
+            Side::Sell => ((self.middle - away).floor() as u64).saturating_sub(depth).max(1),
         }
     }
 
@@ -102,11 +102,13 @@ mod tests {
 
     #[test]
     fn takers_pay_the_spread() {
-        let walk = walk(10_000, 1.0);
+        let mut walk = walk(10_000, 1.0);
         assert_eq!((walk.taken(Side::Sell, 0.0, 0), walk.taken(Side::Buy, 0.0, 0)), (10_000, 10_000));
         assert_eq!((walk.taken(Side::Sell, 0.001, 0), walk.taken(Side::Buy, 0.001, 0)), (9_990, 10_010));
         assert_eq!((walk.taken(Side::Sell, 0.001, 3), walk.taken(Side::Buy, 0.001, 3)), (9_987, 10_013));
         assert_eq!(walk.taken(Side::Sell, 0.0, 20_000), 1);
+        walk.jump(20);
+        assert_eq!((walk.taken(Side::Sell, 0.0, 0), walk.taken(Side::Buy, 0.0, 0)), (10_000, 10_001));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::domain::instrument::Instrument;
 use crate::domain::time::UnixNanos;
 use crate::replay::generate::parameters::Layout;
 
-/// From this moment on (2025-01-01) Binance's spot files count microseconds, before it milliseconds.
+/// Binance's spot files from this moment on (2025-01-01) count microseconds, those before it milliseconds.
 const BINANCE_MICROS_FROM: UnixNanos = UnixNanos(1_735_689_600_000_000_000);
 
 /// Writes rows of one layout.
@@ -14,16 +14,34 @@ pub struct Rows {
     layout: Layout,
     /// What a row says of its instrument, once for each.
     names: Vec<Vec<u8>>,
+    /// Nanoseconds of the unit in which [`Layout::BinanceTrades`] counts; one file has one unit.
+    dump_unit: i64,
 }
 
 impl Rows {
-    pub fn new(layout: Layout, instruments: &[Instrument]) -> Self {
+    /// The market begins at `start_at`.
+    pub fn new(layout: Layout, instruments: &[Instrument], start_at: UnixNanos) -> Self {
         let name = |instrument: &Instrument| match layout {
             Layout::Csv | Layout::BinanceTrades => Vec::new(),
             Layout::Jsonl => instrument.to_string().into_bytes(),
             Layout::BinanceRaw => format!("{}{}", instrument.base(), instrument.quote()).into_bytes(),
         };
-        Self { layout, names: instruments.iter().map(name).collect() }
+        let dump_unit = if start_at < BINANCE_MICROS_FROM { 1_000_000 } else { 1_000 };
+        Self { layout, names: instruments.iter().map(name).collect(), dump_unit }
+    }
+
+    /// The name of the file of one instrument, by which readers know it.
+    pub fn file_name(layout: Layout, instrument: &Instrument, start_at: UnixNanos) -> String {
+        match layout {
+            Layout::BinanceTrades => {
+                let (base, quote) = (instrument.base(), instrument.quote());
+                let start = start_at.to_string();
+                format!("{base}{quote}-trades-{}.csv", &start[..10])
+            }
+            Layout::Csv => format!("{}_{}.csv", instrument.venue(), instrument.symbol()),
+            Layout::Jsonl => format!("{}_{}.jsonl", instrument.venue(), instrument.symbol()),
+            Layout::BinanceRaw => format!("{}_{}.txt", instrument.venue(), instrument.symbol()),
+        }
     }
 
     /// What stands before the first row.
@@ -39,7 +57,7 @@ impl Rows {
         match self.layout {
             Layout::Csv => csv(trade, out),
             Layout::Jsonl => jsonl(&self.names[index], trade, out),
-            Layout::BinanceTrades => binance_trades(trade, out),
+            Layout::BinanceTrades => binance_trades(trade, self.dump_unit, out),
             Layout::BinanceRaw => binance_raw(&self.names[index], trade, out),
         }
         out.push(b'\n');
@@ -79,7 +97,7 @@ fn jsonl(name: &[u8], trade: &Trade, out: &mut Vec<u8>) {
 }
 
 /// `id,price,quantity,quote quantity,time,buyer is maker,best match`, without a header.
-fn binance_trades(trade: &Trade, out: &mut Vec<u8>) {
+fn binance_trades(trade: &Trade, unit: i64, out: &mut Vec<u8>) {
     id(trade, out);
     out.push(b',');
     trade.price.decimal().write_to(out);
@@ -88,7 +106,6 @@ fn binance_trades(trade: &Trade, out: &mut Vec<u8>) {
     out.push(b',');
     QuoteVolume::of(trade.price, trade.quantity).write_to(out);
     out.push(b',');
-    let unit = if trade.exchange_at < BINANCE_MICROS_FROM { 1_000_000 } else { 1_000 };
     integer(trade.exchange_at.0 / unit, out);
     out.extend_from_slice(if buyer_is_maker(trade) { b",True,True" } else { b",False,True" });
 }
@@ -138,8 +155,9 @@ mod tests {
     use crate::domain::decimal::{Price, Quantity};
     use crate::domain::event::TradeId;
 
-    fn check_row(layout: Layout, expected: &str) {
+    fn check_row(layout: Layout, start: &str, expected: &str) {
         let instrument = "binance:PEPE-USDT".parse().unwrap();
+        let start_at = UnixNanos::parse_iso(start.as_bytes()).unwrap();
         let trade = Trade {
             price: Price::parse(b"0.00000712").unwrap(),
             quantity: Quantity::parse(b"1200.5").unwrap(),
@@ -150,20 +168,31 @@ mod tests {
             trade_count: 1,
         };
         let mut row = Vec::new();
-        Rows::new(layout, &[instrument]).write(0, &trade, &mut row);
+        Rows::new(layout, &[instrument], start_at).write(0, &trade, &mut row);
         assert_eq!(String::from_utf8(row).unwrap(), format!("{expected}\n"));
     }
 
     #[test]
     fn rows_are_as_their_formats_say() {
-        check_row(Layout::Csv, "2024-05-01T00:00:00.123Z,17,0.00000712,1200.5,sell");
+        check_row(Layout::Csv, "2024-05-01", "2024-05-01T00:00:00.123Z,17,0.00000712,1200.5,sell");
         check_row(
             Layout::Jsonl,
+            "2024-05-01",
             r#"{"instrument":"binance:PEPE-USDT","exchange_at":"2024-05-01T00:00:00.123Z","received_at":"2024-05-01T00:00:00.125001Z","trade_id":"17","price":"0.00000712","quantity":"1200.5","taker_side":"sell"}"#,
         );
-        check_row(Layout::BinanceTrades, "17,0.00000712,1200.5,0.00854756,1714521600123,True,True");
+        check_row(
+            Layout::BinanceTrades,
+            "2024-05-01",
+            "17,0.00000712,1200.5,0.00854756,1714521600123,True,True",
+        );
+        check_row(
+            Layout::BinanceTrades,
+            "2025-01-01",
+            "17,0.00000712,1200.5,0.00854756,1714521600123000,True,True",
+        );
         check_row(
             Layout::BinanceRaw,
+            "2024-05-01",
             r#"1714521600125001000 {"stream":"pepeusdt@trade","data":{"e":"trade","E":1714521600123,"s":"PEPEUSDT","t":17,"p":"0.00000712","q":"1200.5","T":1714521600123,"m":true,"M":true}}"#,
         );
     }
