@@ -2,8 +2,7 @@
 //! included, and the middle between them.
 //!
 //! Source: R. Donchian's four-week rule, as in C. Kestner, "Quantitative Trading Strategies"
-//! (2003). `upper` and `lower` equal TA-Lib's `MAX` of highs and `MIN` of lows. Amortised
-//! O(1) a bar.
+//! (2003). Equals TA-Lib's `DONCHIAN`. Amortised O(1) a bar.
 
 use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
 use crate::analytics::rolling::extreme::{Highest, Lowest};

@@ -1,10 +1,11 @@
-//! Keltner channel: an average of closes, and so many average true ranges above and below.
+//! Keltner channel: an average of prices, and so many average true ranges above and below.
 //!
-//! `middle` is the exponential average of closes (TA-Lib's `EMA`); `upper` and `lower` lie
-//! `multiplier` average true ranges (Wilder's, TA-Lib's `ATR`) from it. Source: C. Keltner,
-//! "How to Make Money in Commodities" (1960), in the form of L. Raschke, with the exponential
-//! average and the true range; (20, 2, 10) are her parameters. Silent until both averages
-//! are warm. O(1) a bar.
+//! `middle` is the exponential average of typical prices, (high + low + close) / 3; `upper` and
+//! `lower` lie `multiplier` average true ranges (Wilder's) from it. Source: C. Keltner, "How
+//! to Make Money in Commodities" (1960), in the later form with an exponential average and
+//! the true range. Equals TA-Lib's `KC`, which begins both averages so late that their first
+//! values stand at the same bar: the one that warms up faster leaves out the first bars. O(1)
+//! a bar.
 
 use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
 use crate::analytics::rolling::average::Ema;
@@ -13,38 +14,54 @@ use crate::analytics::rolling::true_range::AverageTrueRange;
 
 pub const ENTRY: Entry = Entry {
     name: "keltner",
-    summary: "channel of average true ranges round an exponential average of closes",
+    summary: "channel of average true ranges round an exponential average of typical prices",
     parameters: &[
         Parameter::period("period", 20, 1),
-        Parameter::real("multiplier", 2.0, 0.0, 100.0),
         Parameter::period("atr_period", 10, 1),
+        Parameter::real("multiplier", 2.0, 0.0, 100.0),
     ],
     outputs: &["upper", "middle", "lower"],
-    warm_up: |arguments| arguments.period(0).max(arguments.period(2) + 1),
+    warm_up: |arguments| arguments.period(0).max(arguments.period(1) + 1),
     check: any,
     build: |arguments| Box::new(Keltner::new(arguments)),
     needs_sizes: false,
 };
 
 struct Keltner {
-    closes: Ema,
-    multiplier: f64,
+    prices: Ema,
     range: AverageTrueRange,
+    multiplier: f64,
+    /// Bars that each of the averages still leaves out.
+    prices_wait: usize,
+    range_waits: usize,
 }
 
 impl Keltner {
     fn new(arguments: &Arguments) -> Self {
+        let (period, atr_period) = (arguments.period(0), arguments.period(1));
         Self {
-            closes: Ema::new(arguments.period(0)),
-            multiplier: arguments.real(1),
-            range: AverageTrueRange::new(arguments.period(2)),
+            prices: Ema::new(period),
+            range: AverageTrueRange::new(atr_period),
+            multiplier: arguments.real(2),
+            prices_wait: (atr_period + 1).saturating_sub(period),
+            range_waits: period.saturating_sub(atr_period + 1),
         }
     }
 }
 
 impl Indicator for Keltner {
     fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let (middle, range) = (self.closes.push(bar.close), self.range.advance(bar));
+        if self.prices_wait > 0 {
+            self.prices_wait -= 1;
+            self.range.advance(bar);
+            return false;
+        }
+        let middle = self.prices.push((bar.high + bar.low + bar.close) / 3.0);
+        if self.range_waits > 0 {
+            self.range_waits -= 1;
+            return false;
+        }
+        let range = self.range.advance(bar);
         let (Some(middle), Some(range)) = (middle, range) else { return false };
         let reach = self.multiplier * range;
         out.copy_from_slice(&[middle + reach, middle, middle - reach]);
@@ -52,8 +69,10 @@ impl Indicator for Keltner {
     }
 
     fn state(&mut self, state: &mut State<'_>) {
-        self.closes.state(state);
+        self.prices.state(state);
         self.range.state(state);
+        state.usize(&mut self.prices_wait);
+        state.usize(&mut self.range_waits);
     }
 }
 
@@ -63,21 +82,24 @@ mod tests {
     use crate::analytics::indicators::trial::check;
     use crate::analytics::rolling::true_range::naive::average_true_range;
 
-    fn check_channel(period: usize, multiplier: f64, atr_period: usize) {
-        check(&format!("keltner({period},{multiplier},{atr_period})"), |bars: &[Bar<'_>]| {
-            let (first, rest) = bars.split_at_checked(period)?;
+    fn check_channel(period: usize, atr_period: usize, multiplier: f64) {
+        check(&format!("keltner({period},{atr_period},{multiplier})"), |bars: &[Bar<'_>]| {
+            let warm = period.max(atr_period + 1);
+            let (first, rest) = bars.get(warm - period..)?.split_at_checked(period)?;
+            let typical = |bar: &Bar<'_>| (bar.high + bar.low + bar.close) / 3.0;
             let n = period as f64;
-            let start = first.iter().map(|bar| bar.close).sum::<f64>() / n;
-            let middle = rest.iter().fold(start, |e, bar| (e * (n - 1.0) + bar.close * 2.0) / (n + 1.0));
-            let reach = multiplier * average_true_range(bars, atr_period)?;
+            let start = first.iter().map(typical).sum::<f64>() / n;
+            let middle = rest.iter().map(typical).fold(start, |e, x| (e * (n - 1.0) + x * 2.0) / (n + 1.0));
+            let reach = multiplier * average_true_range(&bars[warm - atr_period - 1..], atr_period)?;
             Some(vec![middle + reach, middle, middle - reach])
         });
     }
 
     #[test]
     fn equals_the_recomputation() {
-        check_channel(20, 2.0, 10);
-        check_channel(3, 1.5, 14);
-        check_channel(5, 0.0, 4);
+        check_channel(20, 10, 2.0);
+        check_channel(3, 14, 1.5);
+        check_channel(5, 4, 0.0);
+        check_channel(1, 1, 1.0);
     }
 }

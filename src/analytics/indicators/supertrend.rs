@@ -5,10 +5,10 @@
 //! of high and low. While closes stay above it the lower band never falls, while they stay
 //! below it the upper band never rises. `value` is the lower band while `direction` is 1 (up)
 //! and the upper band while it is -1 (down); a close above the upper band of its own bar
-//! turns the trend up, one below the lower band turns it down. The first bar with a value is
-//! down. Source: O. Seban, "Tout le monde merite d'etre riche" (2008); the rules are those of
-//! the reference of TradingView's `ta.supertrend`, whose direction has the other sign and
-//! whose average starts one bar earlier (with the range of the first bar). O(1) a bar.
+//! turns the trend up, one below the lower band turns it down; the first value is up. Equals
+//! TA-Lib's `SUPERTREND`, and after its first turn the rules of TradingView's
+//! `ta.supertrend` (whose direction has the other sign). Source: O. Seban, "Tout le monde mérite
+//! d'être riche" (2008). O(1) a bar.
 
 use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
 use crate::analytics::rolling::state::State;
@@ -42,7 +42,7 @@ impl Supertrend {
             range: AverageTrueRange::new(arguments.period(0)),
             multiplier: arguments.real(1),
             running: false,
-            rising: false,
+            rising: true,
             upper: 0.0,
             lower: 0.0,
             previous_close: 0.0,
@@ -90,7 +90,7 @@ mod tests {
 
     /// The reference's rules, over lists: which band the line was tells the trend.
     fn naive(bars: &[Bar<'_>], period: usize, multiplier: f64) -> Option<Vec<f64>> {
-        let (mut line, mut top, mut bottom, mut direction) = (None, 0.0, 0.0, -1.0);
+        let (mut line, mut top, mut bottom, mut direction) = (None, 0.0, 0.0, 1.0);
         for i in period..bars.len() {
             let reach = multiplier * average_true_range(&bars[..=i], period)?;
             let middle = (bars[i].high + bars[i].low) / 2.0;
@@ -124,10 +124,10 @@ mod tests {
     }
 
     #[test]
-    fn a_climb_turns_it_up_and_a_fall_down() {
-        let path: Vec<f64> = (1..20).chain((1..20).rev()).map(|x| f64::from(x * 10)).collect();
+    fn a_fall_turns_it_down_and_a_climb_up() {
+        let path: Vec<f64> = (1..20).rev().chain(1..20).map(|x| f64::from(x * 10)).collect();
         let directions: Vec<f64> =
             run("supertrend(2,1)", &closes(&path)).into_iter().flatten().map(|v| v[1]).collect();
-        assert_eq!((directions[0], directions[10], *directions.last().unwrap()), (-1.0, 1.0, -1.0));
+        assert_eq!((directions[0], directions[10], *directions.last().unwrap()), (1.0, -1.0, 1.0));
     }
 }
