@@ -2,9 +2,8 @@
 //!
 //! Reads what cargo knows of the packages of this machine's target, without any network.
 
+use std::collections::BTreeMap;
 use std::process::Command;
-
-use serde_json::Value;
 
 /// One of these is enough where a package offers a choice.
 const ALLOWED: [&str; 9] = [
@@ -57,39 +56,18 @@ fn expressions_are_read_as_they_are_meant() {
     }
 }
 
-/// Name and version, and licence where there is one, of every package but our own.
+/// Name and version, and licence where there is one, of every package that is built here.
 fn packages() -> Vec<(String, Option<String>)> {
-    let metadata = run(
-        "cargo",
-        env!("CARGO"),
-        &[
-            "metadata",
-            "--offline",
-            "--locked",
-            "--format-version",
-            "1",
-            // Packages of other platforms may never have been downloaded.
-            "--filter-platform",
-            &host(),
-        ],
-    );
-    let metadata: Value = serde_json::from_str(&metadata).expect("cargo metadata is JSON");
-    let packages = metadata["packages"].as_array().expect("cargo metadata lists packages");
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    packages
-        .iter()
-        // Our own have no source.
-        .filter(|package| !package["source"].is_null())
-        .map(|package| (format!("{}@{}", package["name"], package["version"]), text(&package["license"])))
-        .collect()
-}
-
-/// The target triple of this machine's compiler.
-fn host() -> String {
-    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
-    let version = run("rustc", &rustc, &["-vV"]);
-    let host = version.lines().find_map(|line| line.strip_prefix("host: "));
-    host.expect("rustc -vV names its host").to_owned()
+    // `cargo metadata` would list what only other platforms build.
+    let format = ["--prefix", "none", "--format", "{p}|{l}"];
+    let tree = run("cargo", env!("CARGO"), &[&["tree", "--offline", "--locked"][..], &format].concat());
+    let packages: BTreeMap<_, _> = tree
+        .lines()
+        // `(*)`: listed before.
+        .filter_map(|line| line.trim_end_matches(" (*)").split_once('|'))
+        .map(|(package, licence)| (package.to_owned(), Some(licence.to_owned()).filter(|l| !l.is_empty())))
+        .collect();
+    packages.into_iter().collect()
 }
 
 fn run(name: &str, program: &str, arguments: &[&str]) -> String {

@@ -11,3 +11,4 @@ pub mod report;
 pub mod results;
 pub mod roster;
 pub mod sorter;
+pub mod table;
