@@ -341,6 +341,24 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_lists_every_flag_with_its_default() {
+        use clap::CommandFactory;
+
+        let page = include_str!("../../../docs/generator.md");
+        let command = Command::command();
+        let mut flags = 0;
+        for argument in command.get_arguments() {
+            let Some(flag) = argument.get_long().filter(|flag| *flag != "help") else { continue };
+            let defaults: Vec<_> =
+                argument.get_default_values().iter().map(|v| v.to_str().unwrap()).collect();
+            let row = format!("| `--{flag}` | {} |", defaults.join(","));
+            assert!(page.contains(&row), "docs/generator.md has no row that begins {row:?}");
+            flags += 1;
+        }
+        assert!(flags > 25);
+    }
+
+    #[test]
     fn flags_and_keys_say_the_same() {
         let flags = Command::parse_from([
             "generate",

@@ -77,7 +77,7 @@ impl Random {
         -libm::log(self.unit())
     }
 
-    /// Normal with mean 0 and deviation 1 (G. Marsaglia's polar method, 1964).
+    /// Normal with mean 0 and deviation 1 (the polar method: G. Marsaglia, T. A. Bray, SIAM Review 6(3), 1964).
     pub fn normal(&mut self) -> f64 {
         if let Some(spare) = self.spare_normal.take() {
             return spare;
