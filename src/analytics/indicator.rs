@@ -35,6 +35,20 @@ pub struct Bar<'a> {
     pub sizes: Option<&'a SizeHistogram>,
 }
 
+impl Bar<'_> {
+    /// `(high + low + close) / 3`.
+    #[inline]
+    pub fn typical_price(&self) -> f64 {
+        (self.high + self.low + self.close) / 3.0
+    }
+
+    /// Quote currency traded; where a ready candle does not say, its volume at the typical price.
+    #[inline]
+    pub fn value_traded(&self) -> f64 {
+        self.quote_volume.unwrap_or_else(|| self.typical_price() * self.volume)
+    }
+}
+
 /// Most outputs that one indicator has.
 pub const OUTPUTS_MAX: usize = 8;
 

@@ -31,6 +31,11 @@ pub fn closes(closes: &[f64]) -> Vec<Bar<'static>> {
     closes.iter().enumerate().map(|(i, close)| bar(i, [*close; 4], 1.0)).collect()
 }
 
+/// The closes of `bars`.
+pub fn closing(bars: &[Bar<'_>]) -> Vec<f64> {
+    bars.iter().map(|bar| bar.close).collect()
+}
+
 /// A generator of numbers (Steele, Lea & Flood's SplitMix64).
 pub struct Random(pub u64);
 

@@ -2,31 +2,33 @@
 //!
 //! [`Ema`] and [`Rma`] are seeded as TA-Lib does, with the plain mean of their first `period`
 //! values, and know all the past from then on; [`Wma`] is a window's. All three turn equal
-//! values into exactly that value. O(1) a value ([`Wma`] amortised).
+//! values into exactly that value. [`EmaLag`] is for what compares such averages. O(1) a value
+//! ([`Wma`] amortised).
 
 use crate::analytics::rolling::blocks::{Blocks, Terms};
 use crate::analytics::rolling::state::State;
 
-/// Weight `smoothing` for the newest value, the rest for what was.
+/// Weight `keep` for what was, the rest for the newest value.
 #[derive(Clone, Debug)]
 struct Smoothed {
     value: f64,
-    smoothing: f64,
+    keep: f64,
     /// Values still missing until the seed is whole.
     missing: u64,
     period: u64,
 }
 
 impl Smoothed {
-    fn new(period: usize, smoothing: f64) -> Self {
+    fn new(period: usize, keep: f64) -> Self {
         assert!(period > 0, "an average is of something");
-        Self { value: 0.0, smoothing, missing: period as u64, period: period as u64 }
+        Self { value: 0.0, keep, missing: period as u64, period: period as u64 }
     }
 
     #[inline]
     fn push(&mut self, value: f64) -> Option<f64> {
         if self.missing == 0 {
-            self.value += (value - self.value) * self.smoothing;
+            // From the newest value back: exactly it where nothing is kept, and where all are equal.
+            self.value = value - (value - self.value) * self.keep;
             return Some(self.value);
         }
         self.seed(value)
@@ -53,7 +55,8 @@ pub struct Ema(Smoothed);
 impl Ema {
     /// `period` at least 1.
     pub fn new(period: usize) -> Self {
-        Self(Smoothed::new(period, 2.0 / (period as f64 + 1.0)))
+        let n = period as f64;
+        Self(Smoothed::new(period, (n - 1.0) / (n + 1.0)))
     }
 
     /// `None` for the first `period - 1` values.
@@ -67,6 +70,60 @@ impl Ema {
     }
 }
 
+/// An [`Ema`] seen from its newest value: how far it lags behind, and how far it moved.
+///
+/// Differences of averages are small against the averages. Fed with the changes of the
+/// values, this knows them as exactly as those changes, however far from zero the values lie.
+#[derive(Clone, Debug)]
+pub struct EmaLag {
+    lag: f64,
+    smoothing: f64,
+    /// Values still missing until the seed is whole.
+    missing: u64,
+    period: u64,
+}
+
+/// What [`EmaLag`] knows after a value.
+#[derive(Clone, Copy, Debug)]
+pub struct Lag {
+    /// The value less the average.
+    pub lag: f64,
+    /// The average less the one before; means nothing for the first average.
+    pub moved: f64,
+}
+
+impl EmaLag {
+    /// `period` at least 1.
+    pub fn new(period: usize) -> Self {
+        assert!(period > 0, "an average is of something");
+        let smoothing = 2.0 / (period as f64 + 1.0);
+        Self { lag: 0.0, smoothing, missing: period as u64, period: period as u64 }
+    }
+
+    /// Takes the next value, told as its change; the first one's does not matter. `None` for
+    /// the first `period - 1` values.
+    #[inline]
+    pub fn push(&mut self, change: f64) -> Option<Lag> {
+        let smoothing = if self.missing == 0 {
+            self.smoothing
+        } else {
+            self.missing -= 1;
+            // A plain mean until the seed is whole.
+            1.0 / (self.period - self.missing) as f64
+        };
+        let gap = self.lag + change;
+        let moved = gap * smoothing;
+        // Not the product with the rest of the weight: that of 1 would not be 0 exactly.
+        self.lag = gap - moved;
+        (self.missing == 0).then_some(Lag { lag: self.lag, moved })
+    }
+
+    pub fn state(&mut self, state: &mut State<'_>) {
+        state.f64(&mut self.lag);
+        state.word(&mut self.missing);
+    }
+}
+
 /// Wilder's average: smoothing `1 / period` (J. W. Wilder, "New Concepts in Technical Trading
 /// Systems", 1978). Equals TA-Lib's `RMA`, and what its `RSI`, `ATR` and `CMO` smooth with.
 #[derive(Clone, Debug)]
@@ -75,7 +132,8 @@ pub struct Rma(Smoothed);
 impl Rma {
     /// `period` at least 1.
     pub fn new(period: usize) -> Self {
-        Self(Smoothed::new(period, 1.0 / period as f64))
+        let n = period as f64;
+        Self(Smoothed::new(period, (n - 1.0) / n))
     }
 
     /// `None` for the first `period - 1` values.
@@ -135,6 +193,47 @@ impl Wma {
 }
 
 #[cfg(test)]
+pub mod naive {
+    fn smoothed(values: &[f64], period: usize, smoothing: f64) -> Vec<f64> {
+        let Some(rest) = values.get(period..) else { return Vec::new() };
+        let mut last = values[..period].iter().sum::<f64>() / period as f64;
+        let mut averages = vec![last];
+        for value in rest {
+            last = last * (1.0 - smoothing) + value * smoothing;
+            averages.push(last);
+        }
+        averages
+    }
+
+    /// The averages from that of the first `period` values on.
+    pub fn ema(values: &[f64], period: usize) -> Vec<f64> {
+        smoothed(values, period, 2.0 / (period as f64 + 1.0))
+    }
+
+    /// The averages from that of the first `period` values on.
+    pub fn rma(values: &[f64], period: usize) -> Vec<f64> {
+        smoothed(values, period, 1.0 / period as f64)
+    }
+
+    fn over_windows(values: &[f64], period: usize, of: impl Fn(&[f64]) -> f64) -> Vec<f64> {
+        values.windows(period).map(of).collect()
+    }
+
+    /// The averages from that of the first `period` values on.
+    pub fn sma(values: &[f64], period: usize) -> Vec<f64> {
+        over_windows(values, period, |window| window.iter().sum::<f64>() / period as f64)
+    }
+
+    /// The averages from that of the first `period` values on.
+    pub fn wma(values: &[f64], period: usize) -> Vec<f64> {
+        let weights = (period * (period + 1) / 2) as f64;
+        over_windows(values, period, |window| {
+            window.iter().zip(1..).map(|(x, k)| x * f64::from(k)).sum::<f64>() / weights
+        })
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
@@ -177,26 +276,53 @@ mod tests {
         ) {
             let values: Vec<f64> = steps.iter().map(|u| level * (1.0 + 0.01 * u)).collect();
             let (mut ema, mut rma, mut wma) = (Ema::new(n), Rma::new(n), Wma::new(n));
-            for i in 0..values.len() {
-                let (e, r, w) = (ema.push(values[i]), rma.push(values[i]), wma.push(values[i]));
-                if i + 1 < n {
-                    prop_assert_eq!((e, r, w), (None, None, None));
-                    continue;
-                }
-                let recursive = |smoothing: f64| {
-                    let seed = values[..n].iter().sum::<f64>() / n as f64;
-                    values[n..=i].iter().fold(seed, |was, x| was * (1.0 - smoothing) + x * smoothing)
-                };
-                let window = values[i + 1 - n..=i].iter().zip(1..).map(|(x, k)| x * f64::from(k)).sum::<f64>();
-                let expected = [
-                    (e, recursive(2.0 / (n as f64 + 1.0))),
-                    (r, recursive(1.0 / n as f64)),
-                    (w, window / (n * (n + 1) / 2) as f64),
-                ];
-                for (is, expected) in expected {
-                    prop_assert!((is.unwrap() - expected).abs() <= 1e-12 * expected, "{is:?} {expected}");
+            let expected = [naive::ema(&values, n), naive::rma(&values, n), naive::wma(&values, n)];
+            for (i, &value) in values.iter().enumerate() {
+                let is = [ema.push(value), rma.push(value), wma.push(value)];
+                for (is, expected) in is.iter().zip(&expected) {
+                    let Some(place) = (i + 1).checked_sub(n) else {
+                        prop_assert_eq!(*is, None);
+                        continue;
+                    };
+                    let close = (is.unwrap() - expected[place]).abs() <= 1e-12 * expected[place];
+                    prop_assert!(close, "{is:?} {}", expected[place]);
                 }
             }
+        }
+
+        #[test]
+        fn lags_and_moves_are_those_of_the_average(
+            n in 1usize..30,
+            steps in prop::collection::vec(-1.0f64..1.0, 2..200),
+        ) {
+            let values: Vec<f64> = steps.iter().map(|u| 50.0 + u).collect();
+            let (mut ema, mut lag, mut before) = (Ema::new(n), EmaLag::new(n), None);
+            for (i, value) in values.iter().enumerate() {
+                let average = ema.push(*value);
+                let is = lag.push(value - if i > 0 { values[i - 1] } else { 0.0 });
+                prop_assert_eq!(is.is_some(), average.is_some());
+                if let (Some(is), Some(average)) = (is, average) {
+                    prop_assert!((value - average - is.lag).abs() < 1e-12);
+                    prop_assert!(before.is_none_or(|before: f64| (average - before - is.moved).abs() < 1e-12));
+                }
+                before = average;
+            }
+        }
+    }
+
+    #[test]
+    fn a_lag_stays_exact_far_from_zero() {
+        let mut lag = EmaLag::new(3);
+        for change in [0.0, 1.0, 0.0] {
+            lag.push(change);
+        }
+        for i in 1..900 {
+            let expected = libm::ldexp(1.0 / 3.0, -i);
+            let is = lag.push(0.0).unwrap();
+            assert!(
+                (is.lag - expected).abs() <= 1e-12 * expected
+                    && (is.moved - expected).abs() <= 1e-12 * expected
+            );
         }
     }
 }

@@ -1,9 +1,10 @@
-//! Sum and mean of the last `n` values.
+//! Sums: of the last `n` values, and of all values ever.
 //!
-//! Built on [`Blocks`]: nothing that left the window is subtracted, so no error outlives its
-//! window, and the mean of equal values is exactly that value. Amortised O(1) a value.
-//! Several series that are summed side by side are better served by
-//! [`Fold`](super::fold::Fold) of [`Sums`](super::fold::Sums).
+//! [`Sum`] is built on [`Blocks`]: nothing that left the window is subtracted, so no error
+//! outlives its window, and the mean of equal values is exactly that value. Amortised O(1) a
+//! value. Several series that are summed side by side are better served by
+//! [`Fold`](super::fold::Fold) of [`Sums`](super::fold::Sums). [`Total`] keeps what rounding
+//! leaves out.
 
 use crate::analytics::rolling::blocks::{Blocks, Terms};
 use crate::analytics::rolling::state::State;
@@ -60,6 +61,43 @@ impl Sum {
     }
 }
 
+/// The float nearest to `a + b`, and what it leaves out, exactly (D. Knuth, "The Art of
+/// Computer Programming" 2, 4.2.2, theorem B).
+#[inline]
+pub fn exact_sum(a: f64, b: f64) -> (f64, f64) {
+    let sum = a + b;
+    let b_part = sum - a;
+    (sum, (a - (sum - b_part)) + (b - b_part))
+}
+
+/// A sum without end that does not drift: what each addition leaves out is kept beside it
+/// (A. Neumaier, "Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen",
+/// ZAMM 54, 1974). O(1) a value.
+#[derive(Clone, Debug, Default)]
+pub struct Total {
+    rounded: f64,
+    left_out: f64,
+}
+
+impl Total {
+    #[inline]
+    pub fn add(&mut self, value: f64) {
+        let (sum, rest) = exact_sum(self.rounded, value);
+        self.rounded = sum;
+        self.left_out += rest;
+    }
+
+    #[inline]
+    pub fn value(&self) -> f64 {
+        self.rounded + self.left_out
+    }
+
+    pub fn state(&mut self, state: &mut State<'_>) {
+        state.f64(&mut self.rounded);
+        state.f64(&mut self.left_out);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -102,5 +140,16 @@ mod tests {
             rolling.push(if i % 1000 == 0 { 1e15 } else { 0.1 });
         }
         assert!((rolling.sum() - 0.3).abs() < 1e-15, "{}", rolling.sum());
+    }
+
+    #[test]
+    fn a_total_keeps_what_rounding_leaves_out() {
+        let mut total = Total::default();
+        (0..1_000_000).for_each(|_| total.add(0.1));
+        assert_eq!(total.value(), 100_000.0);
+        total.add(1e18);
+        total.add(0.25);
+        total.add(-1e18);
+        assert_eq!(total.value(), 100_000.25);
     }
 }
