@@ -3,9 +3,12 @@
 pub mod candle;
 pub mod decimal;
 pub mod event;
+pub mod fields;
 pub mod frame;
 pub mod instrument;
 pub mod interval;
+pub mod json;
 pub mod output;
+pub mod symbol;
 pub mod time;
 pub mod venue;

@@ -1,9 +1,13 @@
 //! Recordings in, results out, at full speed, without actors.
 
 pub mod archive;
+pub mod columns;
+pub mod decoder;
 pub mod driver;
 pub mod formats;
 pub mod generate;
+pub mod instruments;
+pub mod lines;
 pub mod merge;
 pub mod quarantine;
 pub mod recording;
