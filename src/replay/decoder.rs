@@ -24,8 +24,13 @@ pub struct FormatEntry {
     pub name: &'static str,
     pub sniff: fn(&Sample, &Facts<'_>) -> Likeness,
     /// Reads what the sample and the facts tell; the error says why the file is refused, and what is allowed.
-    pub open: fn(&Sample, &Facts<'_>) -> Result<Box<dyn Decoder>, String>,
+    pub open: fn(&Sample, &Facts<'_>) -> Opened,
+    /// Whether one text may hold raw and aggregate trades of one instrument, and must be looked through for that.
+    pub mixes_kinds: bool,
 }
+
+/// A decoder, or why the file is refused.
+pub type Opened = Result<Box<dyn Decoder>, String>;
 
 /// How much a text looks like a format; the greatest wins, a tie is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -181,7 +186,7 @@ pub struct Skipped {
 pub struct Batch {
     /// `instrument` counts the text's own instruments, `position` is the line alone.
     pub entries: Vec<Entry>,
-    /// Instruments first met here; the numbers of those before are kept over [`Batch::clear`].
+    /// Instruments first met here.
     pub listed: Vec<Listed>,
     pub skipped: Vec<Skipped>,
     /// Lines read.
@@ -190,18 +195,18 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// Makes room for the next lines of the same text.
-    pub fn clear(&mut self) {
+    /// Makes room for the next lines of a text that named so many instruments before.
+    pub fn begin(&mut self, enlisted: u32) {
         self.entries.clear();
         self.listed.clear();
         self.skipped.clear();
         self.lines = 0;
+        self.enlisted = enlisted;
     }
 
-    /// Empties the batch for use after `other` of the same text.
-    pub fn continue_after(&mut self, other: &Self) {
-        self.clear();
-        self.enlisted = other.enlisted;
+    /// Instruments that the text has named so far.
+    pub fn enlisted(&self) -> u32 {
+        self.enlisted
     }
 
     /// The text's own number for an instrument not met before.

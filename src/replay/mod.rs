@@ -15,4 +15,5 @@ pub mod report;
 pub mod results;
 pub mod roster;
 pub mod sorter;
+pub mod source;
 pub mod table;

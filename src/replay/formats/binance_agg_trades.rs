@@ -21,7 +21,7 @@ const SHAPE: Shape = Shape {
 };
 
 pub const ENTRY: FormatEntry =
-    FormatEntry { name: "binance-agg-trades", sniff: |s, f| SHAPE.sniff(s, f), open };
+    FormatEntry { name: "binance-agg-trades", sniff: |s, f| SHAPE.sniff(s, f), open, mixes_kinds: false };
 
 struct BinanceAggTrades {
     dump: Dump,

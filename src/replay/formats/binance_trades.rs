@@ -20,7 +20,8 @@ const SHAPE: Shape = Shape {
     header: "id,price,qty,quote_qty,time,is_buyer_maker[,is_best_match]",
 };
 
-pub const ENTRY: FormatEntry = FormatEntry { name: "binance-trades", sniff: |s, f| SHAPE.sniff(s, f), open };
+pub const ENTRY: FormatEntry =
+    FormatEntry { name: "binance-trades", sniff: |s, f| SHAPE.sniff(s, f), open, mixes_kinds: false };
 
 struct BinanceTrades {
     dump: Dump,

@@ -16,7 +16,7 @@ use crate::replay::decoder::{Batch, Decoder, Facts, FormatEntry, Likeness, Sampl
 
 const ALLOWED: &str = "timestamp,symbol,side,size,price,...,trdMatchID,... (derivatives) or id,timestamp,price,volume,side (spot)";
 
-pub const ENTRY: FormatEntry = FormatEntry { name: "bybit-trades", sniff, open };
+pub const ENTRY: FormatEntry = FormatEntry { name: "bybit-trades", sniff, open, mixes_kinds: false };
 
 struct BybitTrades {
     target: Target,

@@ -20,7 +20,7 @@ const ALLOWED: &str = "exchange_time,trade_id,price,quantity,taker_side in any o
 const TIME: [&str; 2] = ["exchange_time", "exchange_at"];
 const RECEIVED: [&str; 2] = ["received_time", "received_at"];
 
-pub const ENTRY: FormatEntry = FormatEntry { name: "csv", sniff, open };
+pub const ENTRY: FormatEntry = FormatEntry { name: "csv", sniff, open, mixes_kinds: false };
 
 struct Csv {
     /// What the user or the file name said, where rows do not name their own.

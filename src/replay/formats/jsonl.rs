@@ -19,7 +19,7 @@ use crate::replay::decoder::{Batch, Decoder, Facts, FormatEntry, Likeness, Sampl
 use crate::replay::formats::csv::{count, named};
 use crate::replay::instruments::{Instruments, push_ruled, rule_of};
 
-pub const ENTRY: FormatEntry = FormatEntry { name: "jsonl", sniff, open };
+pub const ENTRY: FormatEntry = FormatEntry { name: "jsonl", sniff, open, mixes_kinds: false };
 
 #[derive(Deserialize)]
 struct Line<'a> {
@@ -106,7 +106,9 @@ impl Jsonl {
                 facts.instrument(venue, symbol)?
             }
             ("", venue, symbol) => {
-                let told = |text| if text == "" { None } else { Some(text) };
+                fn told(text: &str) -> Option<&str> {
+                    Some(text).filter(|text| !text.is_empty())
+                }
                 facts.instrument(told(venue), told(symbol))?
             }
             (told, _, _) => {

@@ -15,7 +15,7 @@ use crate::replay::decoder::{Batch, Decoder, Facts, FormatEntry, Likeness, Sampl
 
 const FIELDS: usize = 3;
 
-pub const ENTRY: FormatEntry = FormatEntry { name: "kraken-trades", sniff, open };
+pub const ENTRY: FormatEntry = FormatEntry { name: "kraken-trades", sniff, open, mixes_kinds: false };
 
 struct KrakenTrades {
     target: Target,

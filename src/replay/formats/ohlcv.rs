@@ -65,7 +65,7 @@ const SORT_BYTES: usize = 16 << 20;
 /// Candles handed on at once.
 const DRAINED_MAX: usize = 4096;
 
-pub const ENTRY: FormatEntry = FormatEntry { name: "ohlcv", sniff, open };
+pub const ENTRY: FormatEntry = FormatEntry { name: "ohlcv", sniff, open, mixes_kinds: false };
 
 #[derive(Clone, Copy, Debug)]
 struct Columns {

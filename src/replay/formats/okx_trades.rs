@@ -16,7 +16,7 @@ use crate::replay::decoder::{Batch, Decoder, Facts, FormatEntry, Likeness, Sampl
 
 const ALLOWED: &str = "[instrument_name,]trade_id,side,price,size,created_time[,source]";
 
-pub const ENTRY: FormatEntry = FormatEntry { name: "okx-trades", sniff, open };
+pub const ENTRY: FormatEntry = FormatEntry { name: "okx-trades", sniff, open, mixes_kinds: false };
 
 struct OkxTrades {
     target: Target,

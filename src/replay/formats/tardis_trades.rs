@@ -19,7 +19,7 @@ use crate::replay::instruments::{Instruments, push_ruled, rule_of};
 const COLUMNS: [&str; 8] =
     ["exchange", "symbol", "timestamp", "local_timestamp", "id", "side", "price", "amount"];
 
-pub const ENTRY: FormatEntry = FormatEntry { name: "tardis-trades", sniff, open };
+pub const ENTRY: FormatEntry = FormatEntry { name: "tardis-trades", sniff, open, mixes_kinds: false };
 
 struct TardisTrades {
     /// As the user said.

@@ -66,7 +66,8 @@ pub fn read(facts: &OwnedFacts, format: &str, text: &[u8]) -> Result<Harvest, St
         harvest.entries.append(&mut batch.entries);
         harvest.listed.append(&mut batch.listed);
         harvest.skipped.append(&mut batch.skipped);
-        batch.clear();
+        let enlisted = batch.enlisted();
+        batch.begin(enlisted);
     };
     for (at, line) in lines.iter().enumerate() {
         decoder.line(at as u64 + 1, line, &mut batch)?;
