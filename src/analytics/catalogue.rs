@@ -122,6 +122,12 @@ impl fmt::Debug for Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analytics::indicator::Bar;
+    use crate::analytics::indicators::trial;
+    use crate::analytics::rolling::sizes::SizeHistogram;
+    use crate::analytics::rolling::state::State;
+    use crate::domain::decimal::Quantity;
+    use crate::domain::time::UnixNanos;
 
     fn check_list(text: &str, expected: &str) {
         let specs = Spec::parse_list(text).unwrap();
@@ -161,6 +167,122 @@ mod tests {
             assert!(spec.warm_up() >= 1, "{}", entry.name);
             assert!((1..=crate::analytics::indicator::OUTPUTS_MAX).contains(&entry.outputs.len()));
             let _ = spec.build();
+        }
+    }
+
+    /// Every entry with its defaults, and with parameters as small as can be that rise from
+    /// the first to the last.
+    fn specs() -> Vec<Spec> {
+        let small = |entry: &Entry| {
+            let values = entry.parameters.iter().enumerate().map(|(i, parameter)| {
+                if parameter.whole { parameter.min.max(i as f64 + 1.0) } else { parameter.default }
+            });
+            let values: Vec<_> = values.map(|value| value.to_string()).collect();
+            Spec::parse(&format!("{}({})", entry.name, values.join(",")))
+        };
+        let specs: Vec<_> =
+            entries().flat_map(|entry| [Spec::parse(entry.name).ok(), small(entry).ok()]).flatten().collect();
+        assert!(specs.len() > entries().count());
+        specs
+    }
+
+    /// A market as it is, then bars to stumble over, then the former again; with sizes of
+    /// trades, and now and then without what a ready candle does not say.
+    fn check_bars(seed: u64, count: usize, mut check: impl FnMut(&[Bar<'_>])) {
+        let mut bars = trial::bars(seed, count);
+        bars.extend(trial::odd_bars(seed, count));
+        bars.extend(trial::bars(seed + 1, count));
+        let mut random = trial::Random(seed);
+        let mut sizes = Vec::with_capacity(bars.len());
+        for _ in &bars {
+            let mut histogram = SizeHistogram::default();
+            for _ in 0..1 + random.word() % 20 {
+                histogram.add(Quantity::parse((1 + random.word() % 100_000).to_string().as_bytes()).unwrap());
+            }
+            sizes.push(histogram);
+        }
+        for (i, (bar, sizes)) in bars.iter_mut().zip(&sizes).enumerate() {
+            let step = i as i64 * 60_000_000_000;
+            (bar.open_at.0, bar.close_at.0) = (step, step + 60_000_000_000);
+            bar.trade_times = Some((UnixNanos(step + 1), UnixNanos(step + 59_000_000_000)));
+            bar.sizes = Some(sizes);
+            match random.word() % 16 {
+                0 => bar.quote_volume = None,
+                1 => bar.trade_count = None,
+                2 => (bar.taker_buy_volume, bar.taker_sell_volume) = (None, None),
+                3 => (bar.trade_times, bar.sizes) = (None, None),
+                _ => {}
+            }
+        }
+        check(&bars);
+    }
+
+    fn advance(indicator: &mut dyn Indicator, outputs: usize, bar: &Bar<'_>) -> Option<Vec<u64>> {
+        let mut out = vec![f64::NAN; outputs];
+        indicator.advance(bar, &mut out).then(|| out.into_iter().map(f64::to_bits).collect())
+    }
+
+    fn saved(indicator: &mut dyn Indicator) -> Vec<u64> {
+        let mut words = Vec::new();
+        indicator.state(&mut State::Save(&mut words));
+        words
+    }
+
+    /// Runs `spec` over `bars`; at many points, one that is fresh and one that has seen other
+    /// bars are put to its state, and all go on to the same bits.
+    fn check_restored(spec: &Spec, bars: &[Bar<'_>]) {
+        const ON: usize = 25;
+        let outputs = spec.entry.outputs.len();
+        let mut original = spec.build();
+        let (mut told, mut states) = (Vec::new(), Vec::new());
+        for bar in bars {
+            states.push(saved(&mut *original));
+            told.push(advance(&mut *original, outputs, bar));
+        }
+        for (i, values) in told.iter().enumerate() {
+            for value in values.iter().flatten() {
+                assert!(f64::from_bits(*value).is_finite(), "{spec}, bar {i}: {values:?}");
+            }
+        }
+        let early = (0..bars.len()).step_by(7).chain(spec.warm_up().saturating_sub(3)..spec.warm_up() + 3);
+        for from in early.filter(|from| from + ON < bars.len()) {
+            let mut used = spec.build();
+            for bar in &bars[bars.len() - 1 - from % 50..] {
+                advance(&mut *used, outputs, bar);
+            }
+            for mut restored in [spec.build(), used] {
+                let mut state = State::load(&states[from]);
+                restored.state(&mut state);
+                assert!(matches!(state, State::Load(rest) if rest.len() == 0), "{spec}: words left over");
+                for i in from..from + ON {
+                    let values = advance(&mut *restored, outputs, &bars[i]);
+                    assert_eq!(values, told[i], "{spec}, restored at bar {from}, bar {i}");
+                }
+                assert_eq!(saved(&mut *restored), states[from + ON], "{spec}, restored at bar {from}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_entry_goes_on_from_its_saved_state_to_the_same_bits() {
+        for spec in specs() {
+            for seed in 0..3 {
+                check_bars(seed, spec.warm_up().min(150) + 50, |bars| check_restored(&spec, bars));
+            }
+        }
+    }
+
+    #[test]
+    fn every_indicator_speaks_when_it_promised_to() {
+        for spec in
+            specs().into_iter().filter(|spec| indicators::ENTRIES.iter().any(|e| e.name == spec.entry.name))
+        {
+            let bars = trial::bars(3, spec.warm_up() + 200);
+            let mut built = spec.build();
+            let told: Vec<_> =
+                bars.iter().map(|bar| advance(&mut *built, spec.entry.outputs.len(), bar)).collect();
+            let first = told.iter().position(Option::is_some);
+            assert!(first >= Some(spec.warm_up() - 1), "{spec}: {first:?}");
         }
     }
 }
