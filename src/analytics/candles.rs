@@ -125,8 +125,10 @@ impl Candles {
 
     fn close<S: OutputSink>(&mut self, i: usize, until: UnixNanos, desk: &mut Desk<'_, S>) {
         while let Some(open_at) = self.series[i].first_open().filter(|&open_at| open_at < until) {
-            self.series[i].close_quiet(open_at, desk);
-            self.close_fed(i, open_at, desk);
+            if open_at > self.series[i].closed_until() {
+                self.series[i].close_quiet(open_at, desk);
+                self.close_fed(i, open_at, desk);
+            }
             let (shorter, longer) = self.series.split_at_mut(i + 1);
             let series = &mut shorter[i];
             if let Some(sums) = series.close_first(desk) {
@@ -134,13 +136,16 @@ impl Candles {
                     longer[fed - i - 1].add_sums(open_at, sums);
                 }
             }
-            let closed = self.series[i].closed_until();
+            let closed = series.closed_until();
             self.close_fed(i, closed, desk);
         }
-        self.series[i].close_quiet(until, desk);
-        self.close_fed(i, until, desk);
+        if until > self.series[i].closed_until() {
+            self.series[i].close_quiet(until, desk);
+            self.close_fed(i, until, desk);
+        }
     }
 
+    #[inline]
     fn close_fed<S: OutputSink>(&mut self, i: usize, closed: UnixNanos, desk: &mut Desk<'_, S>) {
         for at in 0..self.fed[i].len() {
             let fed = self.fed[i][at];

@@ -12,6 +12,8 @@ pub struct IndicatorPlan {
     /// As they are told: `ema(20)`.
     pub names: Vec<String>,
     warm_ups: Vec<u64>,
+    /// How many values each has.
+    outputs: Vec<usize>,
     /// Whether any of them looks at sizes of trades.
     pub needs_sizes: bool,
 }
@@ -21,6 +23,7 @@ impl IndicatorPlan {
         Self {
             names: specs.iter().map(ToString::to_string).collect(),
             warm_ups: specs.iter().map(|spec| spec.warm_up() as u64).collect(),
+            outputs: specs.iter().map(|spec| spec.entry.outputs.len()).collect(),
             needs_sizes: specs.iter().any(|spec| spec.entry.needs_sizes),
             specs: specs.to_vec(),
         }
@@ -69,14 +72,15 @@ impl IndicatorSet {
     pub fn advance(&mut self, plan: &IndicatorPlan, bar: &Bar<'_>, partial: bool, readings: &mut [Reading]) {
         self.bars_since_partial =
             if partial { 0 } else { (self.bars_since_partial + 1).min(FORGET_PARTIAL_AFTER) };
-        for (position, member) in self.members.iter_mut().enumerate() {
-            let reading = &mut readings[position];
-            let outputs = plan.specs[position].entry.outputs.len();
-            let warm = member.advance(bar, &mut reading.values[..outputs]);
-            reading.data_state = if !warm || !reading.values[..outputs].iter().all(|value| value.is_finite())
-            {
+        let shape = plan.warm_ups.iter().zip(&plan.outputs);
+        for ((member, reading), (&warm_up, &outputs)) in self.members.iter_mut().zip(readings).zip(shape) {
+            let values = &mut reading.values[..outputs];
+            let warm = member.advance(bar, values);
+            // Zero times a number is zero; times infinity or NaN it is not.
+            let finite = values.iter().fold(0.0, |sum, value| sum + value * 0.0) == 0.0;
+            reading.data_state = if !(warm && finite) {
                 None
-            } else if self.bars_since_partial < plan.warm_ups[position] {
+            } else if self.bars_since_partial < warm_up {
                 Some(DataState::Partial)
             } else {
                 Some(DataState::Complete)

@@ -102,11 +102,11 @@ impl InformationBars {
         let sums = &bar.sums;
         match self.threshold {
             Threshold::Ticks(n) => sums.trade_count >= n,
-            Threshold::Volume(x) => sums.volume >= x,
-            Threshold::Value(x) => sums.quote_volume >= x,
+            Threshold::Volume(x) => sums.volume() >= x,
+            Threshold::Value(x) => sums.quote_volume() >= x,
             Threshold::TickImbalance(n) => bar.buys.abs_diff(bar.sells) >= n,
             Threshold::VolumeImbalance(x) => {
-                let (bought, sold) = (sums.taker_buy_volume, sums.taker_sell_volume());
+                let (bought, sold) = (sums.taker_buy_volume(), sums.taker_sell_volume());
                 let imbalance = bought.checked_sub(sold).or_else(|| sold.checked_sub(bought));
                 imbalance.is_some_and(|imbalance| imbalance >= x)
             }

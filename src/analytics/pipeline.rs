@@ -91,6 +91,7 @@ pub struct SymbolPipeline<'s> {
     seq: u64,
     counts: Counts,
     readings: Vec<Reading>,
+    words: Vec<u64>,
     last_ready: Option<ReadyCandle>,
 }
 
@@ -111,6 +112,7 @@ impl<'s> SymbolPipeline<'s> {
             seq: 0,
             counts: Counts::default(),
             readings: vec![Reading::SILENT; plan.specs.len()],
+            words: Vec::new(),
             last_ready: None,
         }
     }
@@ -366,6 +368,7 @@ impl<'s> SymbolPipeline<'s> {
             window: self.settings.window,
             candles_told: &mut self.counts.candles,
             readings: &mut self.readings,
+            words: &mut self.words,
             archive,
             out,
         };

@@ -39,6 +39,8 @@ pub struct Desk<'a, S> {
     pub window: usize,
     pub candles_told: &'a mut u64,
     pub readings: &'a mut Vec<Reading>,
+    /// Room for a checkpoint in the making.
+    pub words: &'a mut Vec<u64>,
     pub archive: &'a mut dyn Archive,
     pub out: &'a mut S,
 }
@@ -120,14 +122,7 @@ impl<S: OutputSink> Desk<'_, S> {
     }
 }
 
-/// A candle that is still taking trades.
-#[derive(Debug)]
-struct OpenCandle {
-    open_at: UnixNanos,
-    sums: Sums,
-}
-
-/// A closed candle with trades.
+/// A candle with trades, open or closed.
 #[derive(Debug)]
 struct Row {
     open_at: UnixNanos,
@@ -135,6 +130,12 @@ struct Row {
     /// Of its last telling; the other states have no row.
     partial: bool,
     revision: u32,
+    /// What few rows have.
+    extra: Option<Box<RowExtra>>,
+}
+
+#[derive(Debug, Default)]
+struct RowExtra {
     /// One for each indicator, where any is above zero.
     indicator_revisions: Option<Box<[u32]>>,
     /// The indicators before this candle.
@@ -219,7 +220,7 @@ pub struct Series {
     /// Its number among the symbol's series.
     stream: u32,
     /// Sorted by open time.
-    open: VecDeque<OpenCandle>,
+    open: VecDeque<Row>,
     /// Sorted by open time; the first has a checkpoint.
     rows: VecDeque<Row>,
     /// Sorted by open time.
@@ -298,9 +299,13 @@ impl Series {
 
     fn add_elsewhere(&mut self, print: &Print, with_sizes: bool) {
         let open_at = self.interval.open_of(print.rank.at);
+        if self.open.back().is_none_or(|last| last.open_at < open_at) {
+            self.open.push_back(Row::new(open_at, Sums::new(print, with_sizes)));
+            return;
+        }
         match self.open.binary_search_by_key(&open_at, |candle| candle.open_at) {
             Ok(at) => self.open[at].sums.add(print),
-            Err(at) => self.open.insert(at, OpenCandle { open_at, sums: Sums::new(print, with_sizes) }),
+            Err(at) => self.open.insert(at, Row::new(open_at, Sums::new(print, with_sizes))),
         }
     }
 
@@ -316,7 +321,7 @@ impl Series {
         let open_at = self.interval.open_of(at);
         match self.open.binary_search_by_key(&open_at, |candle| candle.open_at) {
             Ok(at) => self.open[at].sums.merge(sums),
-            Err(at) => self.open.insert(at, OpenCandle { open_at, sums: sums.clone() }),
+            Err(at) => self.open.insert(at, Row::new(open_at, sums.clone())),
         }
     }
 
@@ -328,36 +333,26 @@ impl Series {
 
     /// Closes the earliest open candle, which is the next interval; gives back its sums.
     pub fn close_first<S: OutputSink>(&mut self, desk: &mut Desk<'_, S>) -> Option<&Sums> {
-        let candle = self.open.pop_front()?;
-        assert!(candle.open_at == self.closed_until, "candles close in order, without a hole");
+        let mut row = self.open.pop_front()?;
+        assert!(row.open_at == self.closed_until, "candles close in order, without a hole");
         self.finish_stretch(desk);
-        let close_at = self.interval.close_of(candle.open_at);
-        let partial = desk.touched(candle.open_at, close_at);
-        let checkpoint = if self.rows_since_checkpoint == 0 && !self.set.is_empty() {
-            let mut words = Vec::new();
-            self.set.save(&mut words);
-            Some(words.into_boxed_slice())
-        } else {
-            (self.rows_since_checkpoint == 0).then(Box::default)
-        };
+        let close_at = self.interval.close_of(row.open_at);
+        row.partial = desk.touched(row.open_at, close_at);
+        if self.rows_since_checkpoint == 0 {
+            self.set.save(desk.words);
+            row.extra = RowExtra::with_checkpoint(desk.words);
+        }
         self.rows_since_checkpoint = (self.rows_since_checkpoint + 1) % CHECKPOINT_EVERY;
-        self.rows.push_back(Row {
-            open_at: candle.open_at,
-            sums: candle.sums,
-            partial,
-            revision: 0,
-            indicator_revisions: None,
-            checkpoint,
-        });
-        self.told_any = true;
-        self.closed_until = close_at;
         if self.rows.len() >= desk.window + self.stay + 2 * CHECKPOINT_EVERY {
             self.put_aside(desk);
         }
+        self.rows.push_back(row);
+        self.told_any = true;
+        self.closed_until = close_at;
         let row = self.rows.back().expect("pushed above");
         desk.tell(&candle_of(self.interval, row, desk.origin));
         let bar = bar_of(row.open_at, close_at, &row.sums);
-        desk.advance(&mut self.set, Interval::Time(self.interval), &bar, partial);
+        desk.advance(&mut self.set, Interval::Time(self.interval), &bar, row.partial);
         Some(&row.sums)
     }
 
@@ -488,7 +483,7 @@ impl Series {
                 // Before the first candle the indicators are what they are before the new one.
                 let checkpoint = if at == 0 {
                     match self.rows.front_mut() {
-                        Some(first) => first.checkpoint.take(),
+                        Some(first) => first.take_checkpoint(),
                         None => {
                             let mut words = Vec::new();
                             self.set.save(&mut words);
@@ -500,10 +495,11 @@ impl Series {
                     None
                 };
                 let sums = Sums::new(print, with_sizes);
-                self.rows.insert(
-                    at,
-                    Row { open_at, sums, partial: false, revision, indicator_revisions: None, checkpoint },
-                );
+                let mut row = Row { revision, ..Row::new(open_at, sums) };
+                if checkpoint.is_some() {
+                    row.extra.get_or_insert_default().checkpoint = checkpoint;
+                }
+                self.rows.insert(at, row);
                 self.begins = self.begins.min(open_at);
             }
         }
@@ -713,12 +709,12 @@ impl Series {
         }
         let start = (0..=first)
             .rev()
-            .find(|&at| self.rows[at].checkpoint.is_some())
+            .find(|&at| self.rows[at].checkpoint().is_some())
             .expect("the first candle in memory has a checkpoint");
         let mut end_words = Vec::new();
         self.set.save(&mut end_words);
         let mut old_set = IndicatorSet::new(desk.plan);
-        let words = self.rows[start].checkpoint.clone().expect("found above");
+        let words = self.rows[start].checkpoint().expect("found above").to_vec();
         old_set.load(&words);
         self.set.load(&words);
         let last_changed = self.before.iter().map(|before| before.open_at).max();
@@ -727,7 +723,7 @@ impl Series {
         let (mut old_words, mut new_words) = (Vec::new(), Vec::new());
         for at in start..self.rows.len() {
             let row = &mut self.rows[at];
-            if at > start && row.checkpoint.is_some() {
+            if at > start && row.checkpoint().is_some() {
                 self.set.save(&mut new_words);
                 old_set.save(&mut old_words);
                 if new_words == old_words && Some(row.open_at) > last_changed {
@@ -735,7 +731,7 @@ impl Series {
                     self.set.load(&end_words);
                     return;
                 }
-                row.checkpoint = Some(new_words.clone().into_boxed_slice());
+                row.extra.get_or_insert_default().checkpoint = Some(new_words.clone().into_boxed_slice());
             }
             let close_at = self.interval.close_of(row.open_at);
             let bar = bar_of(row.open_at, close_at, &row.sums);
@@ -755,12 +751,15 @@ impl Series {
                 }
                 // What was withdrawn and has a value again goes on from there.
                 let known = was.data_state.is_some()
-                    || row.indicator_revisions.as_ref().is_some_and(|revisions| revisions[position] > 0);
+                    || row.indicator_revisions().is_some_and(|revisions| revisions[position] > 0);
                 let mut revision = 0;
                 if known {
                     let members = desk.plan.specs.len();
-                    let revisions =
-                        row.indicator_revisions.get_or_insert_with(|| vec![0; members].into_boxed_slice());
+                    let revisions = row
+                        .extra
+                        .get_or_insert_default()
+                        .indicator_revisions
+                        .get_or_insert_with(|| vec![0; members].into_boxed_slice());
                     revisions[position] += 1;
                     revision = revisions[position];
                 }
@@ -787,14 +786,7 @@ impl Series {
             state.usize(&mut runs);
             let rows: Vec<_> = (0..rows)
                 .map(|_| {
-                    let mut row = Row {
-                        open_at: UnixNanos(0),
-                        sums: Sums::blank(),
-                        partial: false,
-                        revision: 0,
-                        indicator_revisions: None,
-                        checkpoint: None,
-                    };
+                    let mut row = Row::new(UnixNanos(0), Sums::blank());
                     row.state(&mut state);
                     row
                 })
@@ -822,7 +814,7 @@ impl Series {
     fn put_aside<S: OutputSink>(&mut self, desk: &mut Desk<'_, S>) {
         self.stay /= 2;
         loop {
-            let next = (1..self.rows.len()).find(|&at| self.rows[at].checkpoint.is_some());
+            let next = (1..self.rows.len()).find(|&at| self.rows[at].checkpoint().is_some());
             let Some(group) = next.filter(|at| self.rows.len() - at >= desk.window + self.stay) else {
                 return;
             };
@@ -847,6 +839,10 @@ impl Series {
 }
 
 impl Row {
+    fn new(open_at: UnixNanos, sums: Sums) -> Self {
+        Self { open_at, sums, partial: false, revision: 0, extra: None }
+    }
+
     fn state(&mut self, state: &mut State<'_>) {
         state.i64(&mut self.open_at.0);
         self.sums.state(state);
@@ -854,16 +850,41 @@ impl Row {
         let mut revision = u64::from(self.revision);
         state.word(&mut revision);
         self.revision = revision as u32;
-        let revisions = self.indicator_revisions.take().unwrap_or_default();
+        let mut some = self.extra.is_some();
+        state.bool(&mut some);
+        if !some {
+            self.extra = None;
+            return;
+        }
+        let extra = self.extra.get_or_insert_default();
+        let revisions = extra.indicator_revisions.take().unwrap_or_default();
         let mut revisions: Vec<u64> = revisions.iter().map(|&r| u64::from(r)).collect();
         visit_words(&mut revisions, state);
         let narrow: Box<[u32]> = revisions.iter().map(|&r| r as u32).collect();
-        self.indicator_revisions = (!narrow.is_empty()).then_some(narrow);
-        let mut some = self.checkpoint.is_some();
+        extra.indicator_revisions = (!narrow.is_empty()).then_some(narrow);
+        let mut some = extra.checkpoint.is_some();
         state.bool(&mut some);
-        let mut words = self.checkpoint.take().unwrap_or_default().into_vec();
+        let mut words = extra.checkpoint.take().unwrap_or_default().into_vec();
         visit_words(&mut words, state);
-        self.checkpoint = some.then(|| words.into_boxed_slice());
+        extra.checkpoint = some.then(|| words.into_boxed_slice());
+    }
+
+    fn checkpoint(&self) -> Option<&[u64]> {
+        self.extra.as_ref()?.checkpoint.as_deref()
+    }
+
+    fn indicator_revisions(&self) -> Option<&[u32]> {
+        self.extra.as_ref()?.indicator_revisions.as_deref()
+    }
+
+    fn take_checkpoint(&mut self) -> Option<Box<[u64]>> {
+        self.extra.as_mut()?.checkpoint.take()
+    }
+}
+
+impl RowExtra {
+    fn with_checkpoint(words: &[u64]) -> Option<Box<Self>> {
+        Some(Box::new(Self { indicator_revisions: None, checkpoint: Some(words.into()) }))
     }
 }
 
@@ -925,16 +946,17 @@ pub fn told_candle(
     revision: u32,
     origin: Origin,
 ) -> Candle {
+    let unsaid = sums.unsaid();
     Candle {
         interval,
         open_at,
         close_at,
         prices: Some(sums.prices),
-        volume: sums.volume,
-        quote_volume: (!sums.unsaid.quote_volume).then_some(sums.quote_volume),
-        trade_count: (!sums.unsaid.trade_count).then_some(sums.trade_count),
-        taker_buy_volume: (!sums.unsaid.taker_volume).then_some(sums.taker_buy_volume),
-        taker_buy_quote_volume: (!sums.unsaid.trade_times).then_some(sums.taker_buy_quote_volume),
+        volume: sums.volume(),
+        quote_volume: (!unsaid.quote_volume).then(|| sums.quote_volume()),
+        trade_count: (!unsaid.trade_count).then_some(sums.trade_count),
+        taker_buy_volume: (!unsaid.taker_volume).then(|| sums.taker_buy_volume()),
+        taker_buy_quote_volume: (!unsaid.trade_times).then(|| sums.taker_buy_quote_volume()),
         state,
         revision,
         origin,
@@ -972,8 +994,8 @@ fn quiet_candle(
 /// The candle that sums make, as statistics see it.
 #[inline]
 pub fn bar_of(open_at: UnixNanos, close_at: UnixNanos, sums: &Sums) -> Bar<'_> {
-    let prices = &sums.prices;
-    let taken = !sums.unsaid.taker_volume;
+    let (prices, unsaid) = (&sums.prices, sums.unsaid());
+    let taken = !unsaid.taker_volume;
     Bar {
         open_at,
         close_at,
@@ -981,12 +1003,12 @@ pub fn bar_of(open_at: UnixNanos, close_at: UnixNanos, sums: &Sums) -> Bar<'_> {
         high: prices.high.decimal().to_f64(),
         low: prices.low.decimal().to_f64(),
         close: prices.close.decimal().to_f64(),
-        volume: sums.volume.to_f64(),
-        quote_volume: (!sums.unsaid.quote_volume).then(|| sums.quote_volume.to_f64()),
-        trade_count: (!sums.unsaid.trade_count).then_some(sums.trade_count),
-        taker_buy_volume: taken.then(|| sums.taker_buy_volume.to_f64()),
+        volume: sums.volume().to_f64(),
+        quote_volume: (!unsaid.quote_volume).then(|| sums.quote_volume().to_f64()),
+        trade_count: (!unsaid.trade_count).then_some(sums.trade_count),
+        taker_buy_volume: taken.then(|| sums.taker_buy_volume().to_f64()),
         taker_sell_volume: taken.then(|| sums.taker_sell_volume().to_f64()),
-        trade_times: (!sums.unsaid.trade_times).then_some((sums.first.at, sums.last.at)),
-        sizes: sums.sizes.as_deref(),
+        trade_times: (!unsaid.trade_times).then_some((sums.first.at, sums.last.at)),
+        sizes: sums.sizes(),
     }
 }

@@ -25,8 +25,10 @@ pub struct Print {
     pub rank: Rank,
     pub price: Price,
     pub quantity: Quantity,
-    pub volume: U256,
-    pub quote_volume: U256,
+    /// The lower halves of what it adds to each sum.
+    low: [u128; 4],
+    /// The upper half of its quote volume; that of its volume is always zero.
+    high: u128,
     pub taker_side: Option<Side>,
     pub trade_count: u64,
 }
@@ -36,12 +38,16 @@ impl Print {
     #[inline]
     pub fn new(trade: &Trade, arrival: u64) -> Self {
         let tie = if let TradeId::Number(id) = trade.id { id } else { arrival };
+        let volume = trade.quantity.decimal().units();
+        let (high, quote_volume) = QuoteVolume::of(trade.price, trade.quantity).units().into_words();
+        // Buys and sells alternate unpredictably: a mask costs less than a branch that fails half of the time.
+        let bought = u128::from(trade.taker_side == Some(Side::Buy)).wrapping_neg();
         Self {
             rank: Rank { at: trade.exchange_at, tie },
             price: trade.price,
             quantity: trade.quantity,
-            volume: Volume::of(trade.quantity).units(),
-            quote_volume: QuoteVolume::of(trade.price, trade.quantity).units(),
+            low: [volume, quote_volume, volume & bought, quote_volume & bought],
+            high,
             taker_side: trade.taker_side,
             trade_count: u64::from(trade.trade_count),
         }
@@ -49,23 +55,36 @@ impl Print {
 }
 
 /// The sums of an interval with at least one trade.
-#[derive(Clone, Debug, PartialEq)]
+///
+/// Thousands of these are in memory, so what is seldom needed stands apart: the sums are
+/// kept in 128 bits here, which real candles fill as good as never, and overflow into [`Rest`].
+#[derive(Clone, Debug)]
 pub struct Sums {
     pub prices: Ohlc,
-    pub volume: Volume,
-    pub quote_volume: QuoteVolume,
-    pub taker_buy_volume: Volume,
-    pub taker_buy_quote_volume: QuoteVolume,
-    /// Volume whose taker side is not known.
-    pub unsided_volume: Volume,
-    pub trade_count: u64,
     pub first: Rank,
     pub last: Rank,
-    /// What a ready candle did not say.
-    pub unsaid: Unsaid,
-    /// Only where an indicator asks for it.
-    pub sizes: Option<Box<SizeHistogram>>,
+    /// The lower halves of volume, quote volume, and what takers bought of both.
+    low: [u128; 4],
+    pub trade_count: u64,
+    rest: Option<Box<Rest>>,
 }
+
+/// What few candles have.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Rest {
+    /// The upper halves of the sums.
+    high: [u128; 4],
+    /// Volume whose taker side is not known.
+    unsided_volume: Volume,
+    unsaid: Unsaid,
+    /// Only where an indicator asks for it.
+    sizes: Option<Box<SizeHistogram>>,
+}
+
+const VOLUME: usize = 0;
+const QUOTE_VOLUME: usize = 1;
+const TAKER_BUY_VOLUME: usize = 2;
+const TAKER_BUY_QUOTE_VOLUME: usize = 3;
 
 /// Fields that a ready candle left out; nothing is unsaid of trades.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -77,47 +96,97 @@ pub struct Unsaid {
     pub trade_times: bool,
 }
 
+impl PartialEq for Sums {
+    fn eq(&self, other: &Self) -> bool {
+        let plain = |sums: &Self| (sums.prices, sums.first, sums.last, sums.low, sums.trade_count);
+        let rest = |sums: &Self| sums.rest.as_deref().cloned().unwrap_or_default();
+        plain(self) == plain(other) && rest(self) == rest(other)
+    }
+}
+
 impl Sums {
     #[inline]
     pub fn new(print: &Print, with_sizes: bool) -> Self {
         let price = print.price;
         let mut sums = Self {
             prices: Ohlc { open: price, high: price, low: price, close: price },
-            volume: Volume::ZERO,
-            quote_volume: QuoteVolume::ZERO,
-            taker_buy_volume: Volume::ZERO,
-            taker_buy_quote_volume: QuoteVolume::ZERO,
-            unsided_volume: Volume::ZERO,
-            trade_count: 0,
             first: print.rank,
             last: print.rank,
-            unsaid: Unsaid::default(),
-            sizes: with_sizes.then(Box::default),
+            low: [0; 4],
+            trade_count: 0,
+            rest: None,
         };
+        if with_sizes {
+            sums.rest.get_or_insert_default().sizes = Some(Box::default());
+        }
         sums.add_amounts(print);
         sums
     }
 
     pub fn of_ready(candle: &ReadyCandle, prices: Ohlc) -> Self {
         let rank = Rank { at: candle.open_at, tie: 0 };
-        Self {
+        let mut sums = Self {
             prices,
-            volume: candle.volume,
-            quote_volume: candle.quote_volume.unwrap_or_default(),
-            taker_buy_volume: candle.taker_buy_volume.unwrap_or_default(),
-            taker_buy_quote_volume: QuoteVolume::ZERO,
-            unsided_volume: Volume::ZERO,
-            trade_count: candle.trade_count.unwrap_or(0),
             first: rank,
             last: rank,
-            unsaid: Unsaid {
-                quote_volume: candle.quote_volume.is_none(),
-                trade_count: candle.trade_count.is_none(),
-                taker_volume: candle.taker_buy_volume.is_none(),
-                trade_times: true,
-            },
-            sizes: None,
+            low: [0; 4],
+            trade_count: candle.trade_count.unwrap_or(0),
+            rest: None,
+        };
+        sums.rest.get_or_insert_default().unsaid = Unsaid {
+            quote_volume: candle.quote_volume.is_none(),
+            trade_count: candle.trade_count.is_none(),
+            taker_volume: candle.taker_buy_volume.is_none(),
+            trade_times: true,
+        };
+        sums.add_to(VOLUME, candle.volume.units());
+        sums.add_to(QUOTE_VOLUME, candle.quote_volume.unwrap_or_default().units());
+        sums.add_to(TAKER_BUY_VOLUME, candle.taker_buy_volume.unwrap_or_default().units());
+        sums
+    }
+
+    #[inline]
+    fn amount(&self, which: usize) -> U256 {
+        let high = self.rest.as_ref().map_or(0, |rest| rest.high[which]);
+        U256::from_words(high, self.low[which])
+    }
+
+    #[inline]
+    pub fn volume(&self) -> Volume {
+        Volume::from_units(self.amount(VOLUME))
+    }
+
+    #[inline]
+    pub fn quote_volume(&self) -> QuoteVolume {
+        QuoteVolume::from_units(self.amount(QUOTE_VOLUME))
+    }
+
+    #[inline]
+    pub fn taker_buy_volume(&self) -> Volume {
+        Volume::from_units(self.amount(TAKER_BUY_VOLUME))
+    }
+
+    #[inline]
+    pub fn taker_buy_quote_volume(&self) -> QuoteVolume {
+        QuoteVolume::from_units(self.amount(TAKER_BUY_QUOTE_VOLUME))
+    }
+
+    /// What takers sold: trades of unknown side are neither bought nor sold.
+    #[inline]
+    pub fn taker_sell_volume(&self) -> Volume {
+        let mut bought = self.taker_buy_volume();
+        if let Some(rest) = &self.rest {
+            bought.add(rest.unsided_volume);
         }
+        self.volume().checked_sub(bought).expect("a part is not more than the whole")
+    }
+
+    pub fn unsaid(&self) -> Unsaid {
+        self.rest.as_ref().map_or(Unsaid::default(), |rest| rest.unsaid)
+    }
+
+    pub fn sizes(&self) -> Option<&SizeHistogram> {
+        self.rest.as_ref()?.sizes.as_deref()
     }
 
     /// Adds a trade in its place by rank.
@@ -154,19 +223,53 @@ impl Sums {
 
     #[inline]
     fn add_amounts(&mut self, print: &Print) {
-        self.volume.add(Volume::from_units(print.volume));
-        self.quote_volume.add(QuoteVolume::from_units(print.quote_volume));
-        // Buys and sells alternate unpredictably: a mask costs less than a branch that fails half of the time.
-        let bought = u128::from(print.taker_side == Some(Side::Buy)).wrapping_neg();
-        self.taker_buy_volume.add(Volume::from_units(masked(print.volume, bought)));
-        self.taker_buy_quote_volume.add(QuoteVolume::from_units(masked(print.quote_volume, bought)));
-        if print.taker_side.is_none() {
-            self.unsided_volume.add(Volume::from_units(print.volume));
+        let mut carries = [false; 4];
+        for ((low, more), carry) in self.low.iter_mut().zip(print.low).zip(&mut carries) {
+            (*low, *carry) = low.overflowing_add(more);
         }
         self.trade_count += print.trade_count;
-        if let Some(sizes) = &mut self.sizes {
+        let seldom = carries[0]
+            | carries[1]
+            | carries[2]
+            | carries[3]
+            | (print.high != 0)
+            | print.taker_side.is_none()
+            | self.rest.is_some();
+        if seldom {
+            self.add_rest(print, carries);
+        }
+    }
+
+    #[cold]
+    fn add_rest(&mut self, print: &Print, carries: [bool; 4]) {
+        let rest = self.rest.get_or_insert_default();
+        let bought = u128::from(print.taker_side == Some(Side::Buy));
+        let highs = [0, print.high, 0, print.high * bought];
+        for ((slot, high), carry) in rest.high.iter_mut().zip(highs).zip(carries) {
+            *slot = slot.checked_add(high + u128::from(carry)).expect("an exact sum never overflows");
+        }
+        if print.taker_side.is_none() {
+            rest.unsided_volume.add(Volume::of(print.quantity));
+        }
+        if let Some(sizes) = &mut rest.sizes {
             sizes.add(print.quantity);
         }
+    }
+
+    #[inline]
+    fn add_to(&mut self, which: usize, units: U256) {
+        let (high, low) = units.into_words();
+        let (sum, carry) = self.low[which].overflowing_add(low);
+        self.low[which] = sum;
+        if carry || high != 0 {
+            self.overflow(which, high + u128::from(carry));
+        }
+    }
+
+    #[cold]
+    fn overflow(&mut self, which: usize, high: u128) {
+        let slot = &mut self.rest.get_or_insert_default().high[which];
+        *slot = slot.checked_add(high).expect("an exact sum never overflows");
     }
 
     /// Adds the sums of a neighbouring or enclosed stretch.
@@ -181,50 +284,77 @@ impl Sums {
         }
         self.prices.high = self.prices.high.max(other.prices.high);
         self.prices.low = self.prices.low.min(other.prices.low);
-        self.volume.add(other.volume);
-        self.quote_volume.add(other.quote_volume);
-        self.taker_buy_volume.add(other.taker_buy_volume);
-        self.taker_buy_quote_volume.add(other.taker_buy_quote_volume);
-        self.unsided_volume.add(other.unsided_volume);
+        for which in 0..self.low.len() {
+            self.add_to(which, U256::new(other.low[which]));
+        }
         self.trade_count += other.trade_count;
-        self.unsaid.quote_volume |= other.unsaid.quote_volume;
-        self.unsaid.trade_count |= other.unsaid.trade_count;
-        self.unsaid.taker_volume |= other.unsaid.taker_volume;
-        self.unsaid.trade_times |= other.unsaid.trade_times;
-        if let (Some(mine), Some(theirs)) = (&mut self.sizes, &other.sizes) {
+        if let Some(theirs) = &other.rest {
+            self.merge_rest(theirs);
+        }
+    }
+
+    fn merge_rest(&mut self, theirs: &Rest) {
+        let mine = self.rest.get_or_insert_default();
+        for (mine, theirs) in mine.high.iter_mut().zip(theirs.high) {
+            *mine = mine.checked_add(theirs).expect("an exact sum never overflows");
+        }
+        mine.unsided_volume.add(theirs.unsided_volume);
+        mine.unsaid.quote_volume |= theirs.unsaid.quote_volume;
+        mine.unsaid.trade_count |= theirs.unsaid.trade_count;
+        mine.unsaid.taker_volume |= theirs.unsaid.taker_volume;
+        mine.unsaid.trade_times |= theirs.unsaid.trade_times;
+        if let (Some(mine), Some(theirs)) = (&mut mine.sizes, &theirs.sizes) {
             mine.merge(theirs);
         }
     }
 
-    /// What takers sold.
-    pub fn taker_sell_volume(&self) -> Volume {
-        self.volume
-            .checked_sub(self.taker_buy_volume)
-            .and_then(|rest| rest.checked_sub(self.unsided_volume))
-            .unwrap_or_default()
-    }
-
     /// Visits all that a closed candle needs to be put aside and taken back.
     pub fn state(&mut self, state: &mut State<'_>) {
-        for price in
-            [&mut self.prices.open, &mut self.prices.high, &mut self.prices.low, &mut self.prices.close]
-        {
+        let prices = &mut self.prices;
+        for price in [&mut prices.open, &mut prices.high, &mut prices.low, &mut prices.close] {
             let mut bits = price.decimal().to_bits();
             state.word(&mut bits);
             *price = Decimal::from_bits(bits)
                 .and_then(|value| Price::new(value).ok())
                 .expect("a price that was put aside is a price");
         }
-        visit_volume(&mut self.volume, state);
-        visit_quote(&mut self.quote_volume, state);
-        visit_volume(&mut self.taker_buy_volume, state);
-        visit_quote(&mut self.taker_buy_quote_volume, state);
-        visit_volume(&mut self.unsided_volume, state);
+        self.low.iter_mut().for_each(|half| visit_half(half, state));
         state.word(&mut self.trade_count);
         for rank in [&mut self.first, &mut self.last] {
             state.i64(&mut rank.at.0);
             state.word(&mut rank.tie);
         }
+        let mut some = self.rest.is_some();
+        state.bool(&mut some);
+        if some {
+            self.rest.get_or_insert_default().state(state);
+        } else {
+            self.rest = None;
+        }
+    }
+
+    /// Something to restore into.
+    pub fn blank() -> Self {
+        let one = Price::new(Decimal::new(1, 0).expect("one is a decimal")).expect("one is a price");
+        let rank = Rank { at: UnixNanos(0), tie: 0 };
+        Self {
+            prices: Ohlc { open: one, high: one, low: one, close: one },
+            first: rank,
+            last: rank,
+            low: [0; 4],
+            trade_count: 0,
+            rest: None,
+        }
+    }
+}
+
+impl Rest {
+    fn state(&mut self, state: &mut State<'_>) {
+        self.high.iter_mut().for_each(|half| visit_half(half, state));
+        let (mut high, mut low) = self.unsided_volume.units().into_words();
+        visit_half(&mut high, state);
+        visit_half(&mut low, state);
+        self.unsided_volume = Volume::from_units(U256::from_words(high, low));
         let unsaid = &mut self.unsaid;
         for flag in [
             &mut unsaid.quote_volume,
@@ -242,49 +372,13 @@ impl Sums {
             self.sizes = None;
         }
     }
-
-    /// Something to restore into.
-    pub fn blank() -> Self {
-        let one = Price::new(Decimal::new(1, 0).expect("one is a decimal")).expect("one is a price");
-        let rank = Rank { at: UnixNanos(0), tie: 0 };
-        Self {
-            prices: Ohlc { open: one, high: one, low: one, close: one },
-            volume: Volume::ZERO,
-            quote_volume: QuoteVolume::ZERO,
-            taker_buy_volume: Volume::ZERO,
-            taker_buy_quote_volume: QuoteVolume::ZERO,
-            unsided_volume: Volume::ZERO,
-            trade_count: 0,
-            first: rank,
-            last: rank,
-            unsaid: Unsaid::default(),
-            sizes: None,
-        }
-    }
 }
 
-#[inline]
-fn masked(value: U256, mask: u128) -> U256 {
-    let (high, low) = value.into_words();
-    U256::from_words(high & mask, low & mask)
-}
-
-fn visit_units(units: U256, state: &mut State<'_>) -> U256 {
-    let (high, low) = units.into_words();
-    let mut words = [low as u64, (low >> 64) as u64, high as u64, (high >> 64) as u64];
-    for word in &mut words {
-        state.word(word);
-    }
-    let wide = words.map(u128::from);
-    U256::from_words(wide[2] | (wide[3] << 64), wide[0] | (wide[1] << 64))
-}
-
-fn visit_volume(volume: &mut Volume, state: &mut State<'_>) {
-    *volume = Volume::from_units(visit_units(volume.units(), state));
-}
-
-fn visit_quote(volume: &mut QuoteVolume, state: &mut State<'_>) {
-    *volume = QuoteVolume::from_units(visit_units(volume.units(), state));
+fn visit_half(half: &mut u128, state: &mut State<'_>) {
+    let (mut low, mut high) = (*half as u64, (*half >> 64) as u64);
+    state.word(&mut low);
+    state.word(&mut high);
+    *half = u128::from(low) | (u128::from(high) << 64);
 }
 
 #[cfg(test)]
@@ -293,10 +387,12 @@ mod tests {
 
     use super::*;
 
-    fn trade(at: i64, price: u64, quantity: u64, side: u8, id: u64) -> Trade {
+    fn trade(at: i64, price: u64, quantity: u64, side: u8, id: u64, whole: bool) -> Trade {
+        // Whole numbers of the largest size overflow 128 bits of quote volume.
+        let scales = if whole { (0, 0) } else { (2, 5) };
         Trade {
-            price: Price::new(Decimal::new(price, 2).unwrap()).unwrap(),
-            quantity: Quantity::new(Decimal::new(quantity, 5).unwrap()).unwrap(),
+            price: Price::new(Decimal::new(price, scales.0).unwrap()).unwrap(),
+            quantity: Quantity::new(Decimal::new(quantity, scales.1).unwrap()).unwrap(),
             exchange_at: UnixNanos(at),
             received_at: None,
             id: TradeId::Number(id),
@@ -314,20 +410,30 @@ mod tests {
     proptest! {
         #[test]
         fn the_order_of_arrival_changes_nothing(
-            rows in prop::collection::vec((0i64..50, 1u64..1_000, 1u64..10_000, 0u8..3), 1..60),
+            rows in prop::collection::vec((0i64..50, 1u64..1_000, prop_oneof![1u64..10_000, Just(999_999_999_999_999_999)], 0u8..3), 1..60),
+            whole in any::<bool>(),
             turn in 0usize..60,
             cut in 1usize..60,
         ) {
             let prints: Vec<_> = rows
                 .iter()
                 .enumerate()
-                .map(|(i, &(at, price, quantity, side))| Print::new(&trade(at, price, quantity, side, i as u64), 0))
+                .map(|(i, &(at, price, quantity, side))| Print::new(&trade(at, price, quantity, side, i as u64, whole), 0))
                 .collect();
             let mut sorted = prints.clone();
             sorted.sort_by_key(|print| print.rank);
             let expected = sums_of(&sorted);
             prop_assert_eq!(expected.prices.open, sorted[0].price);
             prop_assert_eq!(expected.prices.close, sorted[sorted.len() - 1].price);
+            let sum = |of: fn(&Print) -> U256, side: Option<Side>| {
+                let wanted = prints.iter().filter(|print| side.is_none() || print.taker_side == side);
+                wanted.fold(U256::ZERO, |sum, print| sum + of(print))
+            };
+            prop_assert_eq!(expected.volume().units(), sum(|p| U256::new(p.low[VOLUME]), None));
+            prop_assert_eq!(expected.quote_volume().units(), sum(|p| U256::from_words(p.high, p.low[QUOTE_VOLUME]), None));
+            prop_assert_eq!(expected.taker_buy_volume().units(), sum(|p| U256::new(p.low[VOLUME]), Some(Side::Buy)));
+            prop_assert_eq!(expected.taker_buy_quote_volume().units(), sum(|p| U256::from_words(p.high, p.low[QUOTE_VOLUME]), Some(Side::Buy)));
+            prop_assert_eq!(expected.taker_sell_volume().units(), sum(|p| U256::new(p.low[VOLUME]), Some(Side::Sell)));
             let mut turned = prints;
             turned.rotate_left(turn % rows.len());
             prop_assert_eq!(&sums_of(&turned), &expected);

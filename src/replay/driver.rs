@@ -17,6 +17,7 @@ use crate::domain::output::{Output, OutputSink, Position, Refusal};
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::IdRule;
 use crate::replay::archive::SpoolArchive;
+use crate::replay::grouping::Grouping;
 use crate::replay::merge::Inputs;
 use crate::replay::recording::{Entry, InputError};
 use crate::replay::results::collector::{Collector, CollectorSink};
@@ -88,6 +89,7 @@ struct Shard<'s> {
     archive: SpoolArchive,
     collector: Collector,
     refused: Vec<(Position, Refusal)>,
+    grouping: Grouping,
 }
 
 /// A collector that also notes what was refused.
@@ -115,6 +117,7 @@ impl<'s> Shard<'s> {
             archive: SpoolArchive::new(&plan.spool_dir, settings.intervals.len())?,
             collector: Collector::new(settings, &plan.spool_dir, plan.budget_bytes / plan.shards.max(1)),
             refused: Vec::new(),
+            grouping: Grouping::default(),
         })
     }
 
@@ -137,6 +140,15 @@ impl<'s> Shard<'s> {
         let mut archive = self.archive.of(entry.instrument);
         let mut tap = Tap { collector: self.collector.sink(entry.instrument), refused: &mut self.refused };
         pipeline.on_event(entry.position, &entry.event, &mut archive, &mut tap);
+    }
+
+    /// Works off a batch, instrument by instrument.
+    fn take_all(&mut self, entries: &[Entry]) {
+        let mut grouping = std::mem::take(&mut self.grouping);
+        for &at in grouping.order(entries.iter().map(|entry| entry.instrument.0)) {
+            self.take(&entries[at as usize]);
+        }
+        self.grouping = grouping;
     }
 
     /// Full disks are noticed here.
@@ -207,10 +219,15 @@ fn run_here(
                 let (instrument, rule) = inputs.roster().get(entry.instrument).clone();
                 shard.enlist(entry.instrument, instrument, rule);
             }
-            if let (Some(pace), Some(at)) = (&mut pace, event_at(&entry.event)) {
-                pace.wait_for(at);
+            if let Some(pace) = &mut pace {
+                if let Some(at) = event_at(&entry.event) {
+                    pace.wait_for(at);
+                }
+                shard.take(entry);
             }
-            shard.take(entry);
+        }
+        if pace.is_none() {
+            shard.take_all(&batch);
         }
         shard.check()?;
         quarantine(inputs, &mut shard.refused)?;
@@ -244,7 +261,7 @@ fn serve(
         for (index, instrument, rule) in delivery.new.drain(..) {
             shard.enlist(index, instrument, rule);
         }
-        delivery.entries.iter().for_each(|entry| shard.take(entry));
+        shard.take_all(&delivery.entries);
         delivery.entries.clear();
         shard.check()?;
         let receipt = Receipt { refused: std::mem::take(&mut shard.refused), entries: delivery.entries };

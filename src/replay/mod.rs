@@ -6,6 +6,7 @@ pub mod decoder;
 pub mod driver;
 pub mod formats;
 pub mod generate;
+pub mod grouping;
 pub mod instruments;
 pub mod lines;
 pub mod merge;

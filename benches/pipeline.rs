@@ -1,0 +1,207 @@
+//! What a trade costs in the pipeline, beside the least that any program pays for it.
+//!
+//! `bound` scans the same trades as plain 48-byte records and updates four bars of floats: the wall.
+//! `pipeline` is the whole of it: ledger, exact candles of 1s, 1m, 5m and 1,000 ticks with EMA(20),
+//! RSI(14), MACD(12,26,9), Bollinger(20,2) and ATR(14) on each, told to a sink that counts. A slower
+//! figure means that replay, restart and the live path are slower by as much for each trade.
+//!
+//! Time is CPU time of the thread. Trades a run: 2,000,000, or as `TAPEWATCH_BENCH_TRADES` says.
+
+#[path = "support/cpu_time.rs"]
+mod cpu_time;
+
+use std::hint::black_box;
+use std::time::Duration;
+
+use criterion::measurement::Measurement;
+use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tapewatch::analytics::archive::NoArchive;
+use tapewatch::analytics::catalogue::Spec;
+use tapewatch::analytics::pipeline::{Settings, SymbolPipeline};
+use tapewatch::domain::event::{Trade, TradeId};
+use tapewatch::domain::instrument::Instrument;
+use tapewatch::domain::output::{Output, OutputSink, Position};
+use tapewatch::domain::venue::IdRule;
+use tapewatch::replay::generate::market::Market;
+use tapewatch::replay::grouping::Grouping;
+
+use crate::cpu_time::CpuTime;
+
+fn trades_wanted() -> usize {
+    let smoke = std::env::args().any(|argument| argument == "--test");
+    let told = std::env::var("TAPEWATCH_BENCH_TRADES").ok().and_then(|text| text.parse().ok());
+    told.unwrap_or(if smoke { 20_000 } else { 2_000_000 })
+}
+
+/// The columns of a trade, as a program without exactness would keep them.
+#[derive(Clone, Copy)]
+#[expect(dead_code, reason = "the record has the size of a real one")]
+struct Plain {
+    price: f64,
+    quantity: f64,
+    exchange_at: i64,
+    received_at: i64,
+    id: u64,
+    symbol: u32,
+    buy: u32,
+}
+
+#[derive(Clone, Copy, Default)]
+#[expect(dead_code, reason = "what a bar holds is written, not read")]
+struct PlainBar {
+    open_at: i64,
+    open: f64,
+    high: f64,
+    low: f64,
+    close: f64,
+    volume: f64,
+    count: u64,
+}
+
+impl PlainBar {
+    fn add(&mut self, trade: &Plain, open_at: i64, closed: &mut u64) {
+        if self.open_at != open_at {
+            *closed += self.count.min(1);
+            *self =
+                Self { open_at, open: trade.price, high: trade.price, low: trade.price, ..Self::default() };
+        }
+        self.high = self.high.max(trade.price);
+        self.low = self.low.min(trade.price);
+        self.close = trade.price;
+        self.volume += trade.quantity;
+        self.count += 1;
+    }
+}
+
+fn scan(trades: &[Plain], symbols: usize) -> u64 {
+    let mut bars = vec![[PlainBar::default(); 4]; symbols];
+    let mut closed = 0;
+    for trade in trades {
+        let bars = &mut bars[trade.symbol as usize];
+        for (bar, seconds) in bars.iter_mut().zip([1, 60, 300]) {
+            let nanos = seconds * 1_000_000_000;
+            bar.add(trade, trade.exchange_at / nanos * nanos, &mut closed);
+        }
+        let ticks = &mut bars[3];
+        if ticks.count == 1_000 {
+            ticks.open_at = 0;
+        }
+        let open_at = if ticks.open_at == 0 { trade.exchange_at } else { ticks.open_at };
+        ticks.add(trade, open_at, &mut closed);
+    }
+    black_box(&bars);
+    closed
+}
+
+/// Counts what is told, and takes a hash of it that no optimiser can leave out.
+#[derive(Default)]
+struct Counting {
+    candles: u64,
+    values: u64,
+    hash: u64,
+}
+
+impl OutputSink for Counting {
+    #[inline]
+    fn accept(&mut self, _cause_seq: u64, output: Output<'_>) {
+        match output {
+            Output::Candle(candle) => {
+                self.candles += 1;
+                self.hash = self.hash.rotate_left(5) ^ candle.volume.units().as_u64();
+            }
+            Output::Indicator(snapshot) => {
+                self.values += snapshot.values.len() as u64;
+                self.hash = self.hash.rotate_left(5) ^ snapshot.values[0].to_bits();
+            }
+            Output::Trade(_) | Output::Gap(_) | Output::Refused { .. } => {}
+        }
+    }
+}
+
+fn settings() -> Settings {
+    let intervals = ["1s", "1m", "5m", "ticks:1000"].map(|text| text.parse().unwrap());
+    let indicators = "sma(20),sma(14),sma(12),bollinger(20,2),atr(14)";
+    Settings::new(&intervals, &Spec::parse_list(indicators).unwrap(), 2_000_000_000)
+}
+
+/// Feeds the first trades untimed, so that windows are full and memory is touched, then times the rest.
+fn pipeline(
+    trades: &[(usize, Trade)],
+    warm: usize,
+    instruments: &[Instrument],
+    settings: &Settings,
+) -> (Duration, Counting) {
+    let pipeline_of =
+        |instrument: &Instrument| SymbolPipeline::new(instrument.clone(), IdRule::Contiguous, settings);
+    let mut pipelines: Vec<_> = instruments.iter().map(pipeline_of).collect();
+    let (mut archive, mut sink, mut grouping) = (NoArchive, Counting::default(), Grouping::default());
+    let mut feed = |trades: &[(usize, Trade)]| {
+        for batch in trades.chunks((16 * instruments.len()).clamp(4_096, 65_536)) {
+            for &at in grouping.order(batch.iter().map(|(symbol, _)| *symbol as u32)) {
+                let (symbol, trade) = &batch[at as usize];
+                pipelines[*symbol].on_trade(Position(u64::from(at)), trade, &mut archive, &mut sink);
+            }
+        }
+    };
+    feed(&trades[..warm]);
+    let begun = CpuTime.start();
+    feed(&trades[warm..]);
+    (CpuTime.end(begun), sink)
+}
+
+fn plain((symbol, trade): &(usize, Trade)) -> Plain {
+    let TradeId::Number(id) = trade.id else { unreachable!("the generator numbers its trades") };
+    Plain {
+        price: trade.price.decimal().to_f64(),
+        quantity: trade.quantity.decimal().to_f64(),
+        exchange_at: trade.exchange_at.0,
+        received_at: 0,
+        id,
+        symbol: *symbol as u32,
+        buy: 0,
+    }
+}
+
+fn bench(criterion: &mut Criterion<CpuTime>) {
+    let settings = settings();
+    let markets = [
+        ("one symbol", Market::bench_one(7)),
+        ("one slow symbol", Market::bench_many(7, 1)),
+        ("1,000 symbols", Market::bench_many(7, 1_000)),
+        ("10,000 symbols", Market::bench_many(7, 10_000)),
+    ];
+    let filters: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with('-')).collect();
+    for (name, mut market) in markets {
+        // What is filtered out need not be generated.
+        if !filters.is_empty() && !filters.iter().any(|filter| filter.starts_with(name)) {
+            continue;
+        }
+        let instruments = market.instruments().to_vec();
+        let warm = (instruments.len() * 400).min(trades_wanted());
+        let trades: Vec<(usize, Trade)> = market.by_ref().take(warm + trades_wanted()).collect();
+        let plain: Vec<Plain> = trades[warm..].iter().map(plain).collect();
+        let (_, counted) = pipeline(&trades, warm, &instruments, &settings);
+        println!(
+            "{name}: {} candles, {} values, hash {:016x}",
+            counted.candles, counted.values, counted.hash
+        );
+        let mut group = criterion.benchmark_group(name);
+        group.throughput(Throughput::Elements(plain.len() as u64)).sample_size(10);
+        group.bench_function("bound: scan, four bars", |b| {
+            b.iter(|| scan(black_box(&plain), instruments.len()))
+        });
+        group.bench_function("pipeline", |b| {
+            b.iter_custom(|iterations| {
+                (0..iterations).map(|_| pipeline(black_box(&trades), warm, &instruments, &settings).0).sum()
+            })
+        });
+        group.finish();
+    }
+}
+
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = bench
+}
+criterion_main!(benches);
