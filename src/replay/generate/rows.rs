@@ -1,5 +1,7 @@
 //! Trades as rows of text, in the layouts that `replay` reads.
 
+use std::io::Write;
+
 use crate::domain::decimal::QuoteVolume;
 use crate::domain::event::{Side, Trade};
 use crate::domain::instrument::Instrument;
@@ -134,11 +136,11 @@ fn binance_raw(name: &[u8], trade: &Trade, out: &mut Vec<u8>) {
 }
 
 fn id(trade: &Trade, out: &mut Vec<u8>) {
-    out.extend_from_slice(trade.id.to_string().as_bytes());
+    write!(out, "{}", trade.id).expect("memory takes all");
 }
 
 fn integer(value: i64, out: &mut Vec<u8>) {
-    out.extend_from_slice(value.to_string().as_bytes());
+    write!(out, "{value}").expect("memory takes all");
 }
 
 fn side(trade: &Trade) -> &'static [u8] {
