@@ -396,6 +396,21 @@ fn segments_follow_each_other_and_each_can_be_read_alone() {
     assert_eq!(alone, expected.len());
 }
 
+#[cfg(target_os = "linux")]
+#[test]
+fn one_segment_is_mapped_at_a_time() {
+    let dir = tempfile::tempdir().unwrap();
+    many(dir.path(), short_segments(), 500);
+    let place = dir.path().display().to_string();
+    let mapped = || fs::read_to_string("/proc/self/maps").unwrap().matches(&place).count();
+    let mut reader = Reader::open(dir.path()).unwrap();
+    while reader.next_block().unwrap().is_some() {
+        assert_eq!(mapped(), 1);
+    }
+    drop(reader);
+    assert_eq!(mapped(), 0);
+}
+
 #[test]
 fn sealed_and_plain_segments_read_the_same() {
     let dir = tempfile::tempdir().unwrap();

@@ -70,7 +70,7 @@ pub fn trade_record(trade: &Trade, instrument: u32, position: u64, text: &mut Ve
     }
 }
 
-#[inline]
+#[inline(always)]
 pub fn trade(record: &ArchivedTradeRecord, text: &[u8]) -> Result<Trade, &'static str> {
     let flags = record.flags.to_native();
     if flags > (TRADE_RECEIVED << 1) - 1 {

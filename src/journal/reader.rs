@@ -601,19 +601,23 @@ impl<'a> Block<'a> {
     /// Its trades, where it is a block of trades.
     pub fn trades(&self) -> Option<Trades<'a>> {
         let RunRef::Trade(run) = self.run else { return None };
-        Some(Trades {
+        Some(self.trades_of(run))
+    }
+
+    fn trades_of(&self, run: &'a ArchivedRun<TradeRecord, u8>) -> Trades<'a> {
+        Trades {
             records: run.records.iter(),
             text: run.text.as_slice(),
             locals: self.locals,
             place: self.place,
-        })
+        }
     }
 
     /// Its entries, in order. An error ends them.
     pub fn for_each(&self, mut each: impl FnMut(Entry)) -> Result<(), JournalError> {
         match self.run {
-            RunRef::Trade(_) => {
-                for trade in self.trades().into_iter().flatten() {
+            RunRef::Trade(run) => {
+                for trade in self.trades_of(run) {
                     each(trade?.into());
                 }
                 Ok(())
@@ -708,10 +712,17 @@ impl Place<'_> {
     }
 }
 
+impl<'a> Trades<'a> {
+    /// The records that are left, where they lie.
+    pub fn records(&self) -> &'a [ArchivedTradeRecord] {
+        self.records.as_slice()
+    }
+}
+
 impl Iterator for Trades<'_> {
     type Item = Result<TradeEntry, JournalError>;
 
-    #[inline]
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         let record = self.records.next()?;
         let Some(&instrument) = self.locals.get(record.instrument.to_native() as usize) else {

@@ -106,13 +106,14 @@ fn unpack_frame(packed: &[u8], out: &mut AlignedVec) -> Result<(), &'static str>
     if length > SEGMENT_BYTES_MAX as u64 {
         return Err("sealed segment holds more than 16 MiB");
     }
-    out.clear();
-    out.reserve(length as usize);
-    let read = FrameDecoder::new(packed).take(length + 1).read_to_end_into(out);
-    if read.is_err() || out.len() as u64 != length {
-        return Err("sealed segment does not match its checksums");
+    out.resize(length as usize, 0);
+    let mut decoder = FrameDecoder::new(packed);
+    // The checksum of all is looked at by the read that finds the end.
+    let whole = decoder.read_exact(out).and_then(|()| decoder.read(&mut [0]));
+    match whole {
+        Ok(0) => Ok(()),
+        Ok(_) | Err(_) => Err("sealed segment does not match its checksums"),
     }
-    Ok(())
 }
 
 /// Where the first LZ4 frame ends: blocks, each behind its length and before its checksum, up to
@@ -128,24 +129,5 @@ fn frame_bytes(packed: &[u8]) -> Option<usize> {
             return (at <= packed.len()).then_some(at);
         }
         at = at.checked_add(length as usize)?;
-    }
-}
-
-/// Reading into aligned memory.
-trait ReadInto {
-    fn read_to_end_into(&mut self, out: &mut AlignedVec) -> std::io::Result<()>;
-}
-
-impl<R: Read> ReadInto for R {
-    fn read_to_end_into(&mut self, out: &mut AlignedVec) -> std::io::Result<()> {
-        let mut chunk = [0; 64 << 10];
-        loop {
-            match self.read(&mut chunk) {
-                Ok(0) => return Ok(()),
-                Ok(read) => out.extend_from_slice(&chunk[..read]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
     }
 }

@@ -597,3 +597,66 @@ pub(crate) fn sync_dir(dir: &Path) -> Result<(), JournalError> {
     let handle = File::open(dir).map_err(JournalError::io(dir, "open"))?;
     handle.sync_all().map_err(JournalError::io(dir, "sync"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decimal::{Decimal, Price, Quantity};
+    use crate::domain::event::TradeId;
+    use crate::journal::reader::{Reader, Tail};
+
+    fn trade(i: u64) -> Trade {
+        Trade {
+            price: Price::new(Decimal::new(100 + i, 2).unwrap()).unwrap(),
+            quantity: Quantity::new(Decimal::new(1, 0).unwrap()).unwrap(),
+            exchange_at: UnixNanos(i as i64),
+            received_at: None,
+            id: TradeId::Number(i),
+            taker_side: None,
+            trade_count: 1,
+        }
+    }
+
+    /// A disk that is full for a while, played by a handle that cannot be written through.
+    #[test]
+    fn what_failed_to_be_written_is_written_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let options = WriterOptions { block_bytes_max: 1_024, ..WriterOptions::default() };
+        let mut writer = Writer::create(dir.path(), options).unwrap();
+        let number = writer.define(&"kraken:BTC-USD".parse().unwrap(), IdRule::Absent);
+        let (mut taken, mut failures) = (Vec::new(), 0);
+        let mut good = None;
+        for i in 0..20_000 {
+            if i == 5_000 {
+                let broken = File::open(&writer.segment.path).unwrap();
+                good = Some(std::mem::replace(&mut writer.segment.file, broken));
+            }
+            if i == 15_000 {
+                // Half of it had come through.
+                let mut file = good.take().unwrap();
+                let half = writer.sealed.len() / 2;
+                file.write_all(&writer.sealed[..half]).unwrap();
+                writer.segment.file = file;
+            }
+            match writer.append_trade(number, &trade(i)) {
+                Ok(_) => taken.push(i),
+                Err(_) => failures += 1,
+            }
+        }
+        assert!(failures > 5_000, "{failures}");
+        assert!(writer.sealed.len() <= 2 * WRITE_BYTES, "a full disk does not fill the memory");
+        writer.close().unwrap();
+
+        let mut reader = Reader::open(dir.path()).unwrap();
+        let (mut read, mut last) = (Vec::new(), Position::default());
+        while let Some(block) = reader.next_block().unwrap() {
+            for entry in block.trades().unwrap() {
+                let entry = entry.unwrap();
+                assert!(entry.at > last);
+                last = entry.at;
+                read.push(entry.trade.exchange_at.0 as u64);
+            }
+        }
+        assert_eq!((read, reader.tail()), (taken, &Tail::Whole));
+    }
+}
