@@ -139,6 +139,31 @@ def cci(high, low, close, n):
     return over(prices, n, of)
 
 
+def stddev(close, n):
+    def of(window):
+        mean = sum(window) / n
+        return (sum((x - mean) ** 2 for x in window) / n).sqrt()
+
+    return over(numbers(close), n, of)
+
+
+def bollinger(close, n, deviations):
+    middle, deviation = sma(numbers(close), n), stddev(close, n)
+
+    def band(times):
+        return [None if x is None else x + times * y for x, y in zip(middle, deviation)]
+
+    return band(deviations), middle, band(-deviations)
+
+
+def slope(close, n):
+    center = Decimal(n - 1) / 2
+    spread = sum((x - center) ** 2 for x in range(n))
+    return over(
+        numbers(close), n, lambda window: sum((x - center) * y for x, y in enumerate(window)) / spread
+    )
+
+
 def cmf(high, low, close, volume, n):
     flows = [
         ((c - l) - (h - c)) / (h - l) * v if h > l else ZERO

@@ -61,6 +61,10 @@ def expected(b):
             values = map(exact.either, values, definition)
         return dict(zip(names.split(), values, strict=True))
 
+    def together(**outputs):
+        ready = ~np.isnan(sum(outputs.values()))
+        return {name: np.where(ready, values, np.nan) for name, values in outputs.items()}
+
     return {
         "sma(1)": one(talib.SMA(c, 1)),
         "sma(20)": one(talib.SMA(c, 20)),
@@ -127,6 +131,30 @@ def expected(b):
         "cmf(20)": one(talib.CMF(h, l, c, v, 20), exact.cmf(h, l, c, v, 20)),
         "force_index(2)": one(talib.EFI(c, v, 2), exact.force_index(c, v, 2)),
         "force_index(13)": one(talib.EFI(c, v, 13), exact.force_index(c, v, 13)),
+        "atr(1)": one(talib.ATR(h, l, c, 1)),
+        "atr(14)": one(talib.ATR(h, l, c, 14)),
+        "natr(14)": one(talib.NATR(h, l, c, 14)),
+        # Told together, once the slowest of the three is there.
+        "adx(14)": together(
+            adx=talib.ADX(h, l, c, 14),
+            plus_di=talib.PLUS_DI(h, l, c, 14),
+            minus_di=talib.MINUS_DI(h, l, c, 14),
+        ),
+        "psar(0.02,0.2)": one(talib.SAR(h, l, 0.02, 0.2)),
+        "supertrend(10,3)": together(
+            **named("value direction", talib.SUPERTREND(h, l, c, 10, 3.0))
+        ),
+        "donchian(20)": named("upper middle lower", talib.DONCHIAN(h, l, 20)),
+        "keltner(20,10,2)": named("upper middle lower", talib.KC(h, l, c, 20, 10, 2.0)),
+        "keltner(5,30,1.5)": named("upper middle lower", talib.KC(h, l, c, 5, 30, 1.5)),
+        "bollinger(20,2)": named(
+            "upper middle lower", talib.BBANDS(c, 20, 2.0, 2.0, 0), exact.bollinger(c, 20, 2)
+        ),
+        "stddev(5)": one(talib.STDDEV(c, 5, 1.0), exact.stddev(c, 5)),
+        "stddev(20)": one(talib.STDDEV(c, 20, 1.0), exact.stddev(c, 20)),
+        "linreg(14)": {
+            "slope": exact.either(talib.LINEARREG_SLOPE(c, 14), exact.slope(c, 14)),
+        },
     }
 
 
@@ -190,7 +218,7 @@ def main():
     with open(HERE / "bars.csv", "w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows([header, *rows])
     print("TA-Lib", talib.__ta_version__.decode(), "wrapper", talib.__version__)
-    write("talib_made", Bars(rows), 3)
+    write("talib_made", Bars(rows), 5)
     write("talib_hours", shared("binance_BTCUSDT_1h_2021-01.csv.gz"), 50)
     write("talib_minutes", shared("binanceus_BTCUSDT_1m_2023-03-01_21.csv.gz"), 500)
 
