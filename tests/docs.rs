@@ -9,7 +9,7 @@ use std::path::Path;
 
 use tapewatch::analytics::catalogue::Spec;
 use tapewatch::analytics::indicator::{Entry, Parameter};
-use tapewatch::analytics::orderflow;
+use tapewatch::analytics::{indicators, orderflow};
 
 const PAGE: &str = "docs/indicators.md";
 
@@ -92,6 +92,7 @@ fn check_table(page: &str, heading: &str, entries: &[Entry]) {
 fn the_page_of_indicators_is_the_catalogue() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(PAGE);
     let page = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    check_table(&page, "## Indicators", indicators::ENTRIES);
     check_table(&page, "## Order flow", orderflow::ENTRIES);
 }
 
