@@ -41,17 +41,22 @@
 
   // ---- which indicator goes where ------------------------------------------------------------
 
-  const ON_PRICE = /^(sma|ema|wma|dema|tema|kama|rma|hma|vwma|vwap|session_vwap|rolling_vwap|vwap_\w+|donchian|keltner|ichimoku|psar|supertrend|bollinger)$/;
+  const ON_PRICE = /^(sma|ema|wma|dema|tema|kama|rma|hma|vwma|vwap|rolling_vwap|donchian|keltner|ichimoku|psar|supertrend|bollinger)$/;
   const NOT_ON_PRICE = new Set(["percent_b", "width", "direction"]);
   // Outputs whose scales have nothing to do with each other get panes of their own.
-  const APART = new Set(["percent_b", "width", "direction", "r2", "slope", "buy_share", "share", "threshold"]);
+  const APART = new Set(["percent_b", "width", "direction", "r2", "slope", "buy_share", "share", "threshold", "oscillator", "max"]);
   const BARS = new Set(["histogram", "delta/value"]);
   const DOTS = new Set(["psar/value"]);
   const GUIDES = {
-    rsi: [30, 70], mfi: [20, 80], stochastic: [20, 80], stochastic_slow: [20, 80], stochastic_fast: [20, 80],
-    williams_r: [-80, -20], cci: [-100, 0, 100], zscore: [-2, 0, 2], cmo: [-50, 0, 50], percent_b: [0, 1], buy_share: [0.5], adx: [25],
+    rsi: [30, 70], mfi: [20, 80], stoch: [20, 80], stoch_fast: [20, 80], stochrsi: [20, 80], ultimate_oscillator: [30, 70],
+    williams_r: [-80, -20], cci: [-100, 0, 100], zscore: [-2, 0, 2], cmo: [-50, 0, 50], adx: [25], oscillator: [0],
+    percent_b: [0, 1], buy_share: [0.5],
   };
-  const RANGES = { rsi: [0, 100], mfi: [0, 100], stochastic: [0, 100], stochastic_slow: [0, 100], stochastic_fast: [0, 100], williams_r: [-100, 0], buy_share: [0, 1], share: [0, 1], r2: [0, 1] };
+  const PERCENT = [0, 100];
+  const RANGES = {
+    rsi: PERCENT, mfi: PERCENT, stoch: PERCENT, stoch_fast: PERCENT, stochrsi: PERCENT, ultimate_oscillator: PERCENT,
+    aroon: PERCENT, williams_r: [-100, 0], oscillator: [-100, 100], buy_share: [0, 1], share: [0, 1], r2: [0, 1],
+  };
 
   /** One switch of the controls: some outputs of one indicator, drawn together. */
   const studies = [];
@@ -898,13 +903,40 @@
       const chip = element("label", {}, input, element("span", {}, dot, study.key));
       study.input = input;
       study.dot = dot;
+      study.chip = chip;
       input.addEventListener("change", () => {
         state.active[input.checked ? "add" : "delete"](study);
         refresh();
       });
       $(study.onPrice ? "on-price" : "below").append(chip);
     }
-    for (const id of ["on-price", "below"]) $(id).hidden = !studies.some((s) => s.onPrice === (id === "on-price"));
+    for (const [id, list] of groups()) {
+      $(id).hidden = !list.length;
+      const more = element("button", { type: "button", class: "more" });
+      more.addEventListener("click", () => {
+        unfolded[unfolded.has(id) ? "delete" : "add"](id);
+        fold();
+      });
+      $(id).append(more);
+    }
+  }
+
+  const groups = () => [["on-price", studies.filter((s) => s.onPrice)], ["below", studies.filter((s) => !s.onPrice)]];
+  const unfolded = new Set();
+  const UNFOLDED = 9;
+  /** Of many switches, shows the first and those that are on. */
+  function fold() {
+    for (const [id, list] of groups()) {
+      let hidden = 0;
+      list.forEach((study, k) => {
+        const fits = list.length <= UNFOLDED + 2 || k < UNFOLDED || unfolded.has(id) || state.active.has(study);
+        study.chip.hidden = !fits;
+        hidden += !fits;
+      });
+      const more = $(id).querySelector(".more");
+      more.hidden = !hidden && !unfolded.has(id);
+      more.textContent = hidden ? `${hidden} more` : "fewer";
+    }
   }
 
   function intervalButtons() {
@@ -946,6 +978,7 @@
       study.input.checked = on;
       study.dot.style.background = on ? colourOf(study, 0) : "";
     }
+    fold();
     const series = current();
     const notes = [];
     if (series && series.packed.each > 1) notes.push(`Each bar here stands for up to ${grouped(series.packed.each)} candles of ${state.interval}, added up exactly; the files hold each one.`);

@@ -44,7 +44,7 @@ impl Default for Limits {
             bars_per_series: 2_000,
             bars_per_series_min: 240,
             bars: 24_000,
-            values: 160_000,
+            values: 200_000,
             gaps: 2_000,
         }
     }
