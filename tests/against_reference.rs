@@ -325,7 +325,7 @@ fn a_trade_older_than_the_first_opens_all_that_lies_between() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn small_recordings_are_exact(

@@ -270,13 +270,12 @@ fn units(decimal: &str) -> U256 {
 
 /// Units of 10^-`scale` as decimal text without trailing zeros.
 fn text(units: U256, scale: usize) -> String {
-    let mut digits = String::new();
-    let mut rest = units;
-    while rest > U256::ZERO || digits.len() <= scale {
-        let digit = (rest % U256::new(10)).as_u8();
-        digits.insert(0, char::from(b'0' + digit));
-        rest /= U256::new(10);
+    // Most rows hold no trade at all.
+    if units == U256::ZERO {
+        return "0".to_owned();
     }
+    let digits = units.to_string();
+    let digits = format!("{}{digits}", "0".repeat((scale + 1).saturating_sub(digits.len())));
     let point = digits.len() - scale;
     let fraction = digits[point..].trim_end_matches('0');
     if fraction.is_empty() { digits[..point].to_owned() } else { format!("{}.{fraction}", &digits[..point]) }
