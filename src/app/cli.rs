@@ -11,6 +11,7 @@ use crate::app::check::{self, CheckArguments};
 use crate::app::config;
 use crate::app::generate::{self, GenerateArguments};
 use crate::app::outcome::{self, Failure};
+use crate::app::replay::{self, ReplayArguments};
 
 /// Exact candles, incremental indicators and order flow from the tape.
 #[derive(Debug, Parser)]
@@ -33,6 +34,8 @@ enum Command {
     Config,
     /// Write a seeded market, with labels of what was put into it, as a recording
     Generate(Box<GenerateArguments>),
+    /// Turn recordings into candles, indicators and gaps, at full speed
+    Replay(Box<ReplayArguments>),
 }
 
 /// Runs the command that the process was started with.
@@ -63,6 +66,7 @@ fn perform(command: Command) -> Result<(), Failure> {
     match command {
         Command::Check(arguments) => check::check(&arguments),
         Command::Generate(arguments) => generate::generate(&arguments),
+        Command::Replay(arguments) => replay::replay(&arguments),
         Command::Config => outcome::print(config::DEFAULT),
     }
 }
@@ -109,7 +113,7 @@ mod tests {
 
     #[test]
     fn wrong_words_are_told_what_is_allowed() {
-        check_refused(&["chekc"], "allowed are: check config generate");
+        check_refused(&["chekc"], "allowed are: check config generate replay");
         check_refused(&["check", "--jsn"], "allowed are: --config --json");
         check_refused(&["check", "--config"], "a value is required for '--config <FILE>'");
         check_refused(&["config", "--json"], "unexpected argument '--json'");

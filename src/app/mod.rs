@@ -7,3 +7,4 @@ pub mod generate;
 pub mod layers;
 pub mod outcome;
 pub mod quantity;
+pub mod replay;

@@ -1,0 +1,310 @@
+//! `tapewatch replay`: recordings in, results out.
+
+use std::fs;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+use crate::analytics::pipeline::Settings;
+use crate::app::config::{Config, FlagSetting};
+use crate::app::outcome::{self, Failure};
+use crate::domain::interval::{Interval, TimeInterval};
+use crate::domain::time::UnixNanos;
+use crate::domain::venue::Venue;
+use crate::replay::driver::{self, DriverError, Outcome, Plan};
+use crate::replay::merge::{Inputs, Options};
+use crate::replay::recording::InputError;
+use crate::replay::results::directory::{OutDir, QUARANTINE, ResultsError};
+use crate::replay::results::summary::Summary;
+use crate::replay::results::writer;
+use crate::replay::sorter::DEFAULT_BUDGET_BYTES;
+use crate::runtime::progress::Progress;
+
+/// What recordings do not say of themselves, and what of them is wanted; for every command that reads them.
+#[derive(Debug, clap::Args)]
+pub struct InputArguments {
+    /// Recordings: files (.gz and .zip too), or the directory of a journal
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<PathBuf>,
+    /// What the files are; `tapewatch check` lists the formats
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    format: String,
+    /// The venue, where the files do not tell
+    #[arg(long, value_name = "VENUE")]
+    venue: Option<String>,
+    /// The market, where the files do not tell
+    #[arg(long, value_name = "BASE-QUOTE")]
+    symbol: Option<String>,
+    /// Only what happened at or after this time
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Only what happened before this time
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// Lines that may be skipped before it stops [default: 1000 or a tenth of the lines, whichever is more]
+    #[arg(long, value_name = "N")]
+    max_quarantined: Option<u64>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct ReplayArguments {
+    #[command(flatten)]
+    input: InputArguments,
+    /// The directory for the results
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// What to make candles of: 1s,1m,ticks:1000; for `ohlcv` the first is the files' own
+    #[arg(long, value_name = "LIST")]
+    intervals: Option<String>,
+    /// What to compute: "sma(20),obv"
+    #[arg(long, value_name = "LIST")]
+    indicators: Option<String>,
+    /// How long a closed interval waits for late trades
+    #[arg(long, value_name = "DURATION")]
+    grace: Option<String>,
+    /// Threads that compute [default: as many as cores]
+    #[arg(long, value_name = "N")]
+    shards: Option<String>,
+    /// Times real time, or `max`
+    #[arg(long, value_name = "N", default_value = "max")]
+    speed: String,
+    /// A page with the candles, indicators and gaps drawn, that opens offline
+    #[arg(long, value_name = "FILE.html")]
+    report: Option<PathBuf>,
+    /// The configuration
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Fail where the digest of the results is another
+    #[arg(long, value_name = "DIGEST")]
+    expect: Option<String>,
+    /// Write every revision, not the last alone
+    #[arg(long)]
+    all_revisions: bool,
+    /// The summary as one JSON object
+    #[arg(long)]
+    json: bool,
+}
+
+impl From<InputError> for Failure {
+    fn from(error: InputError) -> Self {
+        match error {
+            InputError::Refused(message) => Self::Refused(message),
+            InputError::Failed(message) => Self::Failed(message),
+        }
+    }
+}
+
+impl From<DriverError> for Failure {
+    fn from(error: DriverError) -> Self {
+        match error {
+            DriverError::Input(error) => error.into(),
+            other => Self::failed(other),
+        }
+    }
+}
+
+impl From<ResultsError> for Failure {
+    fn from(error: ResultsError) -> Self {
+        match error {
+            foreign @ ResultsError::Foreign { .. } => Self::refused(foreign),
+            other => Self::failed(other),
+        }
+    }
+}
+
+impl InputArguments {
+    /// `interval`: the length of ready candles. `quarantine`: where skipped lines go.
+    pub fn options(
+        &self,
+        interval: Option<TimeInterval>,
+        quarantine: Option<PathBuf>,
+    ) -> Result<Options, Failure> {
+        let time = |flag: &str, text: &Option<String>| {
+            let parse = |text: &String| {
+                UnixNanos::parse_iso(text.as_bytes()).map_err(|error| {
+                    Failure::refused(format!(
+                        "{flag} {text:?} {error}: a time looks like 2024-05-01T00:00:00Z"
+                    ))
+                })
+            };
+            text.as_ref().map(parse).transpose()
+        };
+        let venue = self.venue.as_deref().map(Venue::new).transpose();
+        Ok(Options {
+            format: Some(self.format.clone()),
+            venue: venue.map_err(|error| Failure::refused(format!("--venue: {error}")))?,
+            symbol: self.symbol.clone(),
+            from: time("--from", &self.from)?,
+            to: time("--to", &self.to)?,
+            interval,
+            frame_parsers: &[],
+            max_quarantined: self.max_quarantined,
+            quarantine,
+        })
+    }
+
+    pub fn paths(&self) -> &[PathBuf] {
+        &self.inputs
+    }
+}
+
+impl ReplayArguments {
+    fn flags(&self) -> Vec<FlagSetting> {
+        let settings = [
+            ("engine.intervals", "--intervals", &self.intervals),
+            ("engine.indicators", "--indicators", &self.indicators),
+            ("engine.grace", "--grace", &self.grace),
+            ("engine.shards", "--shards", &self.shards),
+        ];
+        settings.into_iter().filter_map(|(key, flag, text)| Some((key, flag, text.clone()?))).collect()
+    }
+
+    /// The first of `--intervals`, as it was given.
+    fn first_interval(&self) -> Option<TimeInterval> {
+        let first = self.intervals.as_deref()?.split(',').next()?.trim();
+        first.parse::<Interval>().ok()?.time()
+    }
+
+    fn speed(&self) -> Result<Option<f64>, Failure> {
+        if self.speed == "max" {
+            return Ok(None);
+        }
+        match self.speed.parse::<f64>() {
+            Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(Some(speed)),
+            _ => Err(Failure::refused(format!(
+                "--speed {:?} is neither `max` nor a number above zero",
+                self.speed
+            ))),
+        }
+    }
+}
+
+pub fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {
+    let config = Config::load(arguments.config.as_deref(), &arguments.flags()).map_err(Failure::refused)?;
+    let speed = arguments.speed()?;
+    let expected = arguments.expect.as_deref().map(str::to_ascii_lowercase);
+    if let Some(text) =
+        expected.as_ref().filter(|text| text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()))
+    {
+        return Err(Failure::refused(format!("--expect {text:?} is no digest: 64 hexadecimal digits")));
+    }
+    let settings = config.engine.settings();
+    let mut out = OutDir::open(&arguments.out)?;
+    out.create(QUARANTINE)?;
+    let skipped = out.path().join(format!("{QUARANTINE}.tmp"));
+    let options = arguments.input.options(arguments.first_interval(), Some(skipped.clone()))?;
+    let result = run(arguments, &config, &settings, options, speed, out);
+    if result.is_err() && fs::metadata(&skipped).is_ok_and(|file| file.len() > 0) {
+        // What was skipped is often why it failed: it stays, under its name.
+        let _ = fs::rename(&skipped, arguments.out.join(QUARANTINE));
+    }
+    let summary = result?;
+    tell(arguments, &summary)?;
+    match expected {
+        Some(expected) if expected != summary.digest => Err(Failure::failed(format!(
+            "the digest is {}, expected was {expected}; digests.csv tells the instruments apart",
+            summary.digest
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn run(
+    arguments: &ReplayArguments,
+    config: &Config,
+    settings: &Settings,
+    options: Options,
+    speed: Option<f64>,
+    mut out: OutDir,
+) -> Result<Summary, Failure> {
+    let first = options.interval;
+    let mut inputs = Inputs::open(arguments.input.paths(), options)?;
+    refuse_unmakable(&inputs, settings, first)?;
+    let progress = Progress::new("replay", Some(inputs.bytes_total()));
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let plan = Plan {
+        shards: config.engine.shards.unwrap_or(cores),
+        speed,
+        spool_dir: out.path().to_owned(),
+        budget_bytes: DEFAULT_BUDGET_BYTES,
+    };
+    let Outcome { collectors, counts } = driver::run(&mut inputs, settings, &plan, &progress)?;
+    inputs.finish()?;
+    let write_options = writer::Options { all_revisions: arguments.all_revisions };
+    let written = writer::write(&mut out, collectors, settings, inputs.roster(), write_options)?;
+    let elapsed_seconds = progress.elapsed().as_secs_f64();
+    progress.finish();
+    let summary = Summary {
+        trades: counts.trades,
+        duplicates: counts.duplicates,
+        conflicting: counts.conflicting,
+        late: counts.late,
+        quarantined: inputs.quarantined(),
+        gaps: written.gaps,
+        candles: written.candles,
+        indicators: written.indicators,
+        digest: written.digest,
+        elapsed_seconds,
+        trades_per_second: if elapsed_seconds > 0.0 { counts.trades as f64 / elapsed_seconds } else { 0.0 },
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        config_digest: config.digest(),
+        ..Summary::default()
+    };
+    writer::finish(out, &summary)?;
+    Ok(summary)
+}
+
+/// Ready candles make longer ones, and nothing else.
+fn refuse_unmakable(
+    inputs: &Inputs,
+    settings: &Settings,
+    first: Option<TimeInterval>,
+) -> Result<(), Failure> {
+    let Some((file, _)) = inputs.recordings().find(|(_, format)| *format == "ohlcv") else { return Ok(()) };
+    let Some(first) = first else {
+        let message = format!("{file} holds ready candles: --intervals must name their length first");
+        return Err(Failure::refused(message));
+    };
+    let unmakable = |interval: &&Interval| !interval.time().is_some_and(|time| time.is_multiple_of(first));
+    match settings.intervals.iter().find(unmakable) {
+        None => Ok(()),
+        Some(interval) => Err(Failure::refused(format!(
+            "--intervals {interval} cannot be made of the candles of {} in {file}",
+            Interval::Time(first)
+        ))),
+    }
+}
+
+fn tell(arguments: &ReplayArguments, summary: &Summary) -> Result<(), Failure> {
+    if arguments.json {
+        let object = serde_json::to_string(summary).map_err(Failure::failed)?;
+        return outcome::print(&format!("{object}\n"));
+    }
+    let directory: &Path = &arguments.out;
+    let skipped = [
+        (summary.duplicates, "duplicates"),
+        (summary.conflicting, "of them conflicting"),
+        (summary.late, "late"),
+        (summary.quarantined, "quarantined"),
+        (summary.gaps, "gaps"),
+    ];
+    let skipped: Vec<_> = skipped
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
+    let page = arguments.report.as_ref().map(|page| format!("report   {}\n", page.display()));
+    outcome::print(&format!(
+        "trades   {}{}{}\nrows     {} candles, {} indicator values in {}\nspeed    {:.0} trades/s, {:.3} s\n{}digest   {}\n",
+        summary.trades,
+        if skipped.is_empty() { "" } else { "; " },
+        skipped.join(", "),
+        summary.candles,
+        summary.indicators,
+        directory.display(),
+        summary.trades_per_second,
+        summary.elapsed_seconds,
+        page.unwrap_or_default(),
+        summary.digest,
+    ))
+}
