@@ -19,7 +19,22 @@ use crate::replay::results::summary::Summary;
 
 const PAGE: &str = include_str!("page.html");
 const STYLE: &str = include_str!("page.css");
-const SCRIPT: &str = include_str!("page.js");
+/// One script, and one scope: each part uses those before it.
+const SCRIPT: [&str; 13] = [
+    include_str!("script/texts.js"),
+    include_str!("script/studies.js"),
+    include_str!("script/series.js"),
+    include_str!("script/view.js"),
+    include_str!("script/colours.js"),
+    include_str!("script/layout.js"),
+    include_str!("script/scales.js"),
+    include_str!("script/drawing.js"),
+    include_str!("script/marks.js"),
+    include_str!("script/overview.js"),
+    include_str!("script/words.js"),
+    include_str!("script/around.js"),
+    include_str!("script/hands.js"),
+];
 
 /// How much a page holds. The defaults keep it below some six megabytes.
 #[derive(Clone, Copy, Debug)]
@@ -78,7 +93,9 @@ fn compose(results: &Path, to: &Path, settings: &Settings, limits: Limits) -> Re
     put(&mut out, body)?;
     Data::new(results, settings, limits)?.write(&mut |text| put(&mut out, text))?;
     put(&mut out, between)?;
-    put(&mut out, SCRIPT)?;
+    for part in SCRIPT {
+        put(&mut out, part)?;
+    }
     put(&mut out, tail)?;
     out.flush().map_err(|e| failed("write", to, e))
 }
