@@ -12,8 +12,9 @@
 //! American Society of Civil Engineers 116 (1951); B. Mandelbrot and J. Wallis, "Robustness of
 //! the Rescaled Range R/S in the Measurement of Noncyclic Long Run Statistical Dependence",
 //! Water Resources Research 5 (1969), whose range this is. Small blocks are known to lean
-//! upward (A. Anis and E. Lloyd, Biometrika 63, 1976: about 0.6 for a random walk at these
-//! sizes); this is not corrected. O(period log period) a bar: each block is looked through.
+//! upward (A. Anis and E. Lloyd, Biometrika 63, 1976): a random walk measures 0.57 on average
+//! with 128 returns, 0.55 with 1,000. This is not corrected. O(period log period) a
+//! bar: each block is looked through.
 
 use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
 use crate::analytics::indicators::autocorrelation::NOISE;
