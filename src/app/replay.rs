@@ -14,6 +14,7 @@ use crate::domain::venue::Venue;
 use crate::replay::driver::{self, DriverError, Outcome, Plan};
 use crate::replay::merge::{Inputs, Options};
 use crate::replay::recording::InputError;
+use crate::replay::report::page::{self, Limits};
 use crate::replay::results::directory::{OutDir, QUARANTINE, ResultsError};
 use crate::replay::results::summary::Summary;
 use crate::replay::results::writer;
@@ -199,6 +200,9 @@ pub fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {
         let _ = fs::rename(&skipped, arguments.out.join(QUARANTINE));
     }
     let summary = result?;
+    if let Some(to) = &arguments.report {
+        page::write(&arguments.out, to, &settings, Limits::default()).map_err(Failure::failed)?;
+    }
     tell(arguments, &summary)?;
     match expected {
         Some(expected) if expected != summary.digest => Err(Failure::failed(format!(
@@ -293,7 +297,7 @@ fn tell(arguments: &ReplayArguments, summary: &Summary) -> Result<(), Failure> {
         .filter(|(count, _)| *count > 0)
         .map(|(count, name)| format!("{count} {name}"))
         .collect();
-    let page = arguments.report.as_ref().map(|page| format!("report   {}\n", page.display()));
+    let report = arguments.report.as_ref().map(|to| format!("report   {}\n", to.display()));
     outcome::print(&format!(
         "trades   {}{}{}\nrows     {} candles, {} indicator values in {}\nspeed    {:.0} trades/s, {:.3} s\n{}digest   {}\n",
         summary.trades,
@@ -304,7 +308,7 @@ fn tell(arguments: &ReplayArguments, summary: &Summary) -> Result<(), Failure> {
         directory.display(),
         summary.trades_per_second,
         summary.elapsed_seconds,
-        page.unwrap_or_default(),
+        report.unwrap_or_default(),
         summary.digest,
     ))
 }
