@@ -59,8 +59,7 @@ pub fn append_block(
 ) {
     let mut body = std::mem::take(scratch);
     body.clear();
-    // Writing to memory cannot fail.
-    let body = rkyv::api::high::to_bytes_in::<_, Panic>(run, body).unwrap_or_default();
+    let body = rkyv::api::high::to_bytes_in::<_, Panic>(run, body).expect("writing to memory cannot fail");
     let padding = body.len().next_multiple_of(ALIGNMENT) - body.len();
     let mut crc = crc32fast::Hasher::new();
     crc.update(&body);
