@@ -95,6 +95,10 @@ def stochrsi(close, period, k_period, d_period):
     return silent_together(raw, d_period)
 
 
+def roc(close, n):
+    return over(numbers(close), n + 1, lambda window: 100 * (window[-1] - window[0]) / window[0])
+
+
 def trix(close, n):
     average = ema(ema(ema(numbers(close), n), n), n)
     return over(average, 2, lambda pair: 100 * (pair[1] - pair[0]) / pair[0])
@@ -137,6 +141,17 @@ def cci(high, low, close, n):
         return ZERO if flat else change / (deviation * Decimal("0.015"))
 
     return over(prices, n, of)
+
+
+def mfi(high, low, close, volume, n):
+    prices = [sum(bar) / 3 for bar in zip(*map(numbers, (high, low, close)))]
+    risen, fallen = [None], [None]
+    for before, now, v in zip(prices, prices[1:], numbers(volume)[1:]):
+        flow = ZERO if abs(now - before) <= TIE * (now + before) else now * v
+        risen.append(flow if now > before else ZERO)
+        fallen.append(flow if now < before else ZERO)
+    pairs = zip(over(risen, n, sum), over(fallen, n, sum))
+    return [None if x is None else (100 * x / (x + y) if x + y else ZERO) for x, y in pairs]
 
 
 def stddev(close, n):

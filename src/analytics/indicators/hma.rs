@@ -34,7 +34,6 @@ impl Hma {
 }
 
 impl Indicator for Hma {
-    #[inline]
     fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
         let half = self.half.push(bar.close);
         let (Some(half), Some(whole)) = (half, self.whole.push(bar.close)) else { return false };

@@ -39,7 +39,6 @@ impl Kama {
 }
 
 impl Indicator for Kama {
-    #[inline]
     fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
         const SLOW: f64 = 2.0 / 31.0;
         const FAST: f64 = 2.0 / 3.0;

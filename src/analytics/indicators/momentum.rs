@@ -28,7 +28,6 @@ impl Momentum {
 }
 
 impl Indicator for Momentum {
-    #[inline]
     fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
         let Some(before) = self.closes.push(bar.close) else { return false };
         out[0] = bar.close - before;

@@ -31,7 +31,6 @@ impl Rma {
 }
 
 impl Indicator for Rma {
-    #[inline]
     fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
         let Some(value) = self.average.push(bar.close) else { return false };
         out[0] = value;

@@ -28,7 +28,6 @@ impl Roc {
 }
 
 impl Indicator for Roc {
-    #[inline]
     fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
         let Some(before) = self.closes.push(bar.close) else { return false };
         out[0] = if before == 0.0 { 0.0 } else { 100.0 * ((bar.close - before) / before) };

@@ -28,7 +28,6 @@ impl Sma {
 }
 
 impl Indicator for Sma {
-    #[inline]
     fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
         self.closes.push(bar.close);
         out[0] = self.closes.mean();

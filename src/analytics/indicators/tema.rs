@@ -33,7 +33,6 @@ impl Tema {
 }
 
 impl Indicator for Tema {
-    #[inline]
     fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
         let Some(once) = self.once.push(bar.close) else { return false };
         let Some(twice) = self.twice.push(once) else { return false };

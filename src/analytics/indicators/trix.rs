@@ -43,7 +43,6 @@ impl Trix {
 }
 
 impl Indicator for Trix {
-    #[inline]
     fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
         let change = bar.close - self.previous_close;
         self.previous_close = bar.close;

@@ -29,7 +29,6 @@ impl Wma {
 }
 
 impl Indicator for Wma {
-    #[inline]
     fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
         let Some(value) = self.average.push(bar.close) else { return false };
         out[0] = value;
