@@ -9,7 +9,10 @@ function layout() {
   const width = $("chart").clientWidth;
   const below = studies.filter((s) => !s.onPrice && state.active.has(s));
   const narrow = width < 640;
-  const right = narrow ? 62 : 84;
+  // Room for the longest price, and for a digit more under the cursor.
+  const series = current();
+  const longest = series && series.count ? series.text.h.reduce((most, text) => Math.max(most, text.length), 0) + 1 : 0;
+  const right = Math.max(narrow ? 62 : 84, longest * 6.8 + 20);
   const panes = [{ kind: "price", height: narrow ? 260 : 372 }, { kind: "volume", height: 84 }];
   for (const study of below) panes.push({ kind: "study", study, height: narrow ? 92 : 108 });
   let y = 8;

@@ -11,7 +11,8 @@ function steps(low, high, wanted) {
 }
 
 const placesOf = (step) => Math.max(0, Math.min(12, -Math.floor(Math.log10(step) + 1e-9) + (/^2\.?5/.test(String(step / 10 ** Math.floor(Math.log10(step)))) ? 1 : 0)));
-const axisText = (value, step) => (Math.abs(value) >= 1e7 || (value !== 0 && step < 1e-9) ? value.toExponential(2) : value.toFixed(placesOf(step)));
+const axisText = (value, step) =>
+  Math.abs(value) >= 1e12 || (value !== 0 && step < 1e-11) ? value.toExponential(3) : value.toFixed(placesOf(step));
 
 const TIME_STEPS = [1e-3, 1e-2, 0.1, 1, 10, 50, 100, 250, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 108e5, 216e5, 432e5, 864e5, 1728e5, 6048e5, 12096e5, 26298e5, 78894e5, 315576e5];
 function timeTicks() {

@@ -60,6 +60,7 @@ function speak() {
 function gapWords(gap) {
   if (gap.first_missing_id !== null) {
     const count = BigInt(gap.last_missing_id) - BigInt(gap.first_missing_id) + 1n;
+    if (count === 1n) return `1 trade: ${gap.first_missing_id}`;
     return `${count.toLocaleString("en-US")} trades: ${gap.first_missing_id} to ${gap.last_missing_id}`;
   }
   return gap.kind === "reset" ? "the numbering began anew" : "nobody listened";
