@@ -1,0 +1,132 @@
+//! The same recording gives the same bytes: whatever the shards, the order of files, the pace, the format.
+
+mod common {
+    pub mod program;
+}
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::common::program::{digest, replay, tapewatch};
+
+const INTERVALS: &str = "1s,1m,5m,ticks:100,volume-imbalance:5";
+
+/// Six symbols with gaps, copies and late trades, a file each.
+fn market(dir: &Path, layout: &str) -> Vec<PathBuf> {
+    let to = dir.join(layout);
+    let symbols = "BTC-USDT,ETH-USDT,PEPE-USDT,BTC-IDR,SOL-USDT,DOGE-USDT";
+    let output = tapewatch(&[
+        "generate",
+        "--to",
+        to.to_str().unwrap(),
+        "--symbols",
+        symbols,
+        "--duration-seconds",
+        "900",
+        "--layout",
+        layout,
+        "--seed",
+        "11",
+    ]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let entries = fs::read_dir(&to).unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        entries.filter(|path| !path.to_string_lossy().ends_with(".labels.jsonl")).collect();
+    files.sort();
+    assert_eq!(files.len(), 6, "{files:?}");
+    files
+}
+
+fn run(dir: &Path, inputs: &[&Path], flags: &[&str]) -> String {
+    let out = dir.join("out");
+    let flags: Vec<&str> = ["--intervals", INTERVALS].into_iter().chain(flags.iter().copied()).collect();
+    digest(&replay(inputs, &out, &flags))
+}
+
+#[test]
+fn one_recording_has_one_digest() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = market(dir.path(), "binance-trades");
+    let inputs: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let expected = run(dir.path(), &inputs, &["--shards", "1"]);
+    for shards in ["2", "3", "8"] {
+        assert_eq!(run(dir.path(), &inputs, &["--shards", shards]), expected, "{shards} shards");
+    }
+    let turned: Vec<&Path> = inputs.iter().rev().copied().collect();
+    assert_eq!(run(dir.path(), &turned, &[]), expected, "files in reverse");
+    let mixed: Vec<&Path> = [3, 0, 5, 1, 4, 2].map(|i| inputs[i]).to_vec();
+    assert_eq!(run(dir.path(), &mixed, &["--shards", "2"]), expected, "files in disorder");
+    assert_eq!(run(dir.path(), &inputs, &["--speed", "2000"]), expected, "paced");
+    assert_eq!(
+        run(dir.path(), &inputs, &["--speed", "2000", "--shards", "1"]),
+        expected,
+        "paced on one thread"
+    );
+    assert_eq!(run(dir.path(), &inputs, &["--expect", &expected]), expected, "as expected");
+}
+
+#[test]
+fn a_journal_replays_to_the_digest_of_what_was_imported() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = market(dir.path(), "binance-trades");
+    let inputs: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let expected = run(dir.path(), &inputs, &[]);
+    let journal = dir.path().join("journal");
+    let mut arguments = vec!["import"];
+    arguments.extend(inputs.iter().map(|path| path.to_str().unwrap()));
+    arguments.extend(["--to", journal.to_str().unwrap()]);
+    let output = tapewatch(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for flags in [&["--shards", "1"][..], &["--shards", "4"], &["--format", "journal"]] {
+        assert_eq!(run(dir.path(), &[&journal], flags), expected, "{flags:?}");
+    }
+}
+
+#[test]
+fn a_recording_in_pieces_is_the_recording() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = market(dir.path(), "binance-trades");
+    // Two overlapping halves: what stands in both is a duplicate.
+    let text = fs::read_to_string(&files[0]).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let name = files[0].file_name().unwrap();
+    let (first, second) = (dir.path().join("a"), dir.path().join("b"));
+    for (half, lines) in [(&first, &lines[..lines.len() * 2 / 3]), (&second, &lines[lines.len() / 3..])] {
+        fs::create_dir(half).unwrap();
+        fs::write(half.join(name), lines.join("\n") + "\n").unwrap();
+    }
+    let (first, second) = (first.join(name), second.join(name));
+    let out = dir.path().join("out");
+    let rows = |inputs: &[&Path]| {
+        let summary = replay(inputs, &out, &["--intervals", "1s,1m"]);
+        let text = fs::read_to_string(out.join("candles.csv")).unwrap();
+        // All but the revision, which tells how a row came to be.
+        let plain = |line: &str| {
+            let fields: Vec<&str> = line.split(',').collect();
+            [&fields[..16], &fields[17..]].concat().join(",")
+        };
+        (summary["trades"].as_u64(), text.lines().map(plain).collect::<Vec<_>>())
+    };
+    let whole = rows(&[&files[0]]);
+    assert_eq!(rows(&[&first, &second]), whole);
+    assert_eq!(rows(&[&second, &first]), whole);
+}
+
+#[test]
+fn another_digest_than_expected_fails_and_says_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = market(dir.path(), "binance-trades");
+    let out = dir.path().join("out");
+    let wrong = "0".repeat(64);
+    let output = tapewatch(&[
+        "replay",
+        files[0].to_str().unwrap(),
+        "--out",
+        out.to_str().unwrap(),
+        "--expect",
+        &wrong,
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(message.contains(&wrong) && message.contains("digest"), "{message}");
+}
