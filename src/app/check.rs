@@ -12,6 +12,7 @@ use crate::app::outcome::{self, Failure};
 use crate::app::quantity;
 use crate::domain::interval::{Interval, TimeInterval};
 use crate::domain::venue;
+use crate::replay::formats;
 
 #[derive(Debug, clap::Args)]
 pub struct CheckArguments {
@@ -90,6 +91,9 @@ fn text(config: &Config) -> String {
         line(format!("  {example:<20} {meaning}"));
     }
     line(String::new());
+    line("Formats of recordings (`--format`), plain, .gz or .zip:".to_owned());
+    line(format!("  {}", formats::names().collect::<Vec<_>>().join(" ")));
+    line(String::new());
     line("Indicators: parameters with their defaults; candles until the first value; outputs:".to_owned());
     for (entry, spec) in defaults() {
         let names: Vec<_> = entry
@@ -150,6 +154,7 @@ fn object(config: &Config) -> Value {
         "intervals": time_intervals().collect::<Vec<_>>(),
         "information_intervals": INFORMATION_INTERVALS
             .map(|(example, meaning)| json!({ "example": example, "meaning": meaning })),
+        "formats": formats::names().collect::<Vec<_>>(),
         "indicators": indicators,
     })
 }
@@ -201,7 +206,16 @@ mod tests {
             assert!(text.contains(&format!("\n  {}", entry.name)), "{}", entry.name);
             assert!(object.contains(&format!("\"name\":\"{}\"", entry.name)), "{}", entry.name);
         }
-        for part in ["okx:BTC-USDT", "crypto-com", "tick-run", "my.toml:2", "api", "1w", &config().digest()] {
+        for part in [
+            "okx:BTC-USDT",
+            "crypto-com",
+            "tick-run",
+            "binance-agg-trades",
+            "my.toml:2",
+            "api",
+            "1w",
+            &config().digest(),
+        ] {
             assert!(text.contains(part), "text lacks {part}");
             assert!(object.contains(part), "object lacks {part}");
         }

@@ -9,7 +9,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::app::check::{self, CheckArguments};
 use crate::app::config;
+use crate::app::export::{self, ExportArguments};
 use crate::app::generate::{self, GenerateArguments};
+use crate::app::import::{self, ImportArguments};
 use crate::app::outcome::{self, Failure};
 use crate::app::replay::{self, ReplayArguments};
 
@@ -32,8 +34,12 @@ enum Command {
     Check(CheckArguments),
     /// Print the default configuration, commented
     Config,
+    /// Write trades of a journal, or results of a replay, as CSV, JSON lines or Parquet
+    Export(ExportArguments),
     /// Write a seeded market, with labels of what was put into it, as a recording
     Generate(Box<GenerateArguments>),
+    /// Read recordings into a new journal
+    Import(ImportArguments),
     /// Turn recordings into candles, indicators and gaps, at full speed
     Replay(Box<ReplayArguments>),
 }
@@ -65,7 +71,9 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
 fn perform(command: Command) -> Result<(), Failure> {
     match command {
         Command::Check(arguments) => check::check(&arguments),
+        Command::Export(arguments) => export::export(&arguments),
         Command::Generate(arguments) => generate::generate(&arguments),
+        Command::Import(arguments) => import::import(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Config => outcome::print(config::DEFAULT),
     }
@@ -113,7 +121,7 @@ mod tests {
 
     #[test]
     fn wrong_words_are_told_what_is_allowed() {
-        check_refused(&["chekc"], "allowed are: check config generate replay");
+        check_refused(&["chekc"], "allowed are: check config export generate import replay");
         check_refused(&["check", "--jsn"], "allowed are: --config --json");
         check_refused(&["check", "--config"], "a value is required for '--config <FILE>'");
         check_refused(&["config", "--json"], "unexpected argument '--json'");

@@ -534,7 +534,7 @@ mod tests {
         assert_eq!(config.engine.shards, None);
         assert_eq!(config.engine.grace, Duration::from_secs(2));
         assert_eq!(config.engine.intervals.len(), 4);
-        assert!(!config.engine.indicators.is_empty());
+        assert_eq!(config.engine.indicators.len(), 5);
         assert_eq!(config.journal.keep, Duration::from_secs(7 * 86_400));
         assert_eq!(config.journal.keep_bytes, 50_000_000_000);
         assert_eq!(config.log, LogConfig { is_json: false, level: Level::Info });

@@ -3,7 +3,10 @@
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod export;
 pub mod generate;
+pub mod import;
+pub mod inputs;
 pub mod layers;
 pub mod outcome;
 pub mod quantity;

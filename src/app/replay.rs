@@ -7,13 +7,12 @@ use std::thread;
 
 use crate::analytics::pipeline::Settings;
 use crate::app::config::{Config, FlagSetting};
+use crate::app::inputs::{self, InputArguments};
 use crate::app::outcome::{self, Failure};
 use crate::domain::interval::{Interval, TimeInterval};
 use crate::domain::time::UnixNanos;
-use crate::domain::venue::Venue;
 use crate::replay::driver::{self, DriverError, Outcome, Plan};
 use crate::replay::merge::{Inputs, Options};
-use crate::replay::recording::InputError;
 use crate::replay::report::page::{self, Limits};
 use crate::replay::results::directory::{OutDir, QUARANTINE, ResultsError};
 use crate::replay::results::summary::Summary;
@@ -21,36 +20,16 @@ use crate::replay::results::writer;
 use crate::replay::sorter::DEFAULT_BUDGET_BYTES;
 use crate::runtime::progress::Progress;
 
-/// What recordings do not say of themselves, and what of them is wanted; for every command that reads them.
-#[derive(Debug, clap::Args)]
-pub struct InputArguments {
-    /// Recordings: files (.gz and .zip too), or the directory of a journal
-    #[arg(required = true, value_name = "INPUT")]
-    inputs: Vec<PathBuf>,
-    /// What the files are; `tapewatch check` lists the formats
-    #[arg(long, value_name = "FORMAT", default_value = "auto")]
-    format: String,
-    /// The venue, where the files do not tell
-    #[arg(long, value_name = "VENUE")]
-    venue: Option<String>,
-    /// The market, where the files do not tell
-    #[arg(long, value_name = "BASE-QUOTE")]
-    symbol: Option<String>,
-    /// Only what happened at or after this time
-    #[arg(long, value_name = "TIME")]
-    from: Option<String>,
-    /// Only what happened before this time
-    #[arg(long, value_name = "TIME")]
-    to: Option<String>,
-    /// Lines that may be skipped before it stops [default: 1000 or a tenth of the lines, whichever is more]
-    #[arg(long, value_name = "N")]
-    max_quarantined: Option<u64>,
-}
-
 #[derive(Debug, clap::Args)]
 pub struct ReplayArguments {
     #[command(flatten)]
     input: InputArguments,
+    /// Only what happened at or after this time
+    #[arg(long, value_name = "TIME", value_parser = inputs::read_time)]
+    from: Option<UnixNanos>,
+    /// Only what happened before this time
+    #[arg(long, value_name = "TIME", value_parser = inputs::read_time)]
+    to: Option<UnixNanos>,
     /// The directory for the results
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -86,15 +65,6 @@ pub struct ReplayArguments {
     json: bool,
 }
 
-impl From<InputError> for Failure {
-    fn from(error: InputError) -> Self {
-        match error {
-            InputError::Refused(message) => Self::Refused(message),
-            InputError::Failed(message) => Self::Failed(message),
-        }
-    }
-}
-
 impl From<DriverError> for Failure {
     fn from(error: DriverError) -> Self {
         match error {
@@ -113,42 +83,6 @@ impl From<ResultsError> for Failure {
     }
 }
 
-impl InputArguments {
-    /// `interval`: the length of ready candles. `quarantine`: where skipped lines go.
-    pub fn options(
-        &self,
-        interval: Option<TimeInterval>,
-        quarantine: Option<PathBuf>,
-    ) -> Result<Options, Failure> {
-        let time = |flag: &str, text: &Option<String>| {
-            let parse = |text: &String| {
-                UnixNanos::parse_iso(text.as_bytes()).map_err(|error| {
-                    Failure::refused(format!(
-                        "{flag} {text:?} {error}: a time looks like 2024-05-01T00:00:00Z"
-                    ))
-                })
-            };
-            text.as_ref().map(parse).transpose()
-        };
-        let venue = self.venue.as_deref().map(Venue::new).transpose();
-        Ok(Options {
-            format: Some(self.format.clone()),
-            venue: venue.map_err(|error| Failure::refused(format!("--venue: {error}")))?,
-            symbol: self.symbol.clone(),
-            from: time("--from", &self.from)?,
-            to: time("--to", &self.to)?,
-            interval,
-            frame_parsers: &[],
-            max_quarantined: self.max_quarantined,
-            quarantine,
-        })
-    }
-
-    pub fn paths(&self) -> &[PathBuf] {
-        &self.inputs
-    }
-}
-
 impl ReplayArguments {
     fn flags(&self) -> Vec<FlagSetting> {
         let settings = [
@@ -160,10 +94,10 @@ impl ReplayArguments {
         settings.into_iter().filter_map(|(key, flag, text)| Some((key, flag, text.clone()?))).collect()
     }
 
-    /// The first of `--intervals`, as it was given.
-    fn first_interval(&self) -> Option<TimeInterval> {
-        let first = self.intervals.as_deref()?.split(',').next()?.trim();
-        first.parse::<Interval>().ok()?.time()
+    /// `quarantine`: where skipped lines go.
+    fn options(&self, quarantine: PathBuf) -> Options {
+        let interval = self.intervals.as_deref().and_then(inputs::first_interval);
+        Options { from: self.from, to: self.to, ..self.input.options(interval, Some(quarantine)) }
     }
 
     fn speed(&self) -> Result<Option<f64>, Failure> {
@@ -193,7 +127,7 @@ pub fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {
     let mut out = OutDir::open(&arguments.out)?;
     out.create(QUARANTINE)?;
     let skipped = out.path().join(format!("{QUARANTINE}.tmp"));
-    let options = arguments.input.options(arguments.first_interval(), Some(skipped.clone()))?;
+    let options = arguments.options(skipped.clone());
     let result = run(arguments, &config, &settings, options, speed, out);
     if result.is_err() && fs::metadata(&skipped).is_ok_and(|file| file.len() > 0) {
         // What was skipped is often why it failed: it stays, under its name.
@@ -222,7 +156,7 @@ fn run(
     mut out: OutDir,
 ) -> Result<Summary, Failure> {
     let first = options.interval;
-    let mut inputs = Inputs::open(arguments.input.paths(), options)?;
+    let mut inputs = Inputs::open(&arguments.input.paths, options)?;
     refuse_unmakable(&inputs, settings, first)?;
     let progress = Progress::new("replay", Some(inputs.bytes_total()));
     let cores = thread::available_parallelism().map_or(1, NonZero::get);

@@ -1,0 +1,532 @@
+//! `tapewatch export`: trades of a journal, or stored results, as CSV, JSON lines or Parquet.
+//!
+//! Rows come in the order in which they are stored. A file appears under its name once it is
+//! whole, or not at all.
+
+use std::borrow::Cow;
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use clap::ValueEnum;
+
+use crate::app::outcome::Failure;
+use crate::domain::candle::Ohlc;
+use crate::domain::event::{Event, ReadyCandle, Trade};
+use crate::domain::instrument::Instrument;
+use crate::domain::interval::Interval;
+use crate::journal::entry::Entry;
+use crate::journal::reader::{Reader, Tail};
+use crate::replay::results::directory::{CANDLES, INDICATORS};
+use crate::replay::results::text::{CANDLES_HEADER, INDICATORS_HEADER};
+use crate::replay::table::csv::{self, CsvTable};
+use crate::replay::table::jsonl::JsonTable;
+use crate::replay::table::parquet::ParquetTable;
+use crate::replay::table::{Column, Kind, TableError, TableSink};
+use crate::runtime::progress::Progress;
+
+#[derive(Debug, clap::Args)]
+pub struct ExportArguments {
+    /// A journal (its directory, a data directory, or one segment), or the results of a replay
+    #[arg(value_name = "INPUT")]
+    input: PathBuf,
+    /// The file to write; without it, standard output
+    #[arg(long, value_name = "FILE")]
+    to: Option<PathBuf>,
+    /// As the ending of FILE says; csv without one
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// What to write [default: the trades of a journal, the candles of results]
+    #[arg(long, value_enum)]
+    table: Option<Table>,
+    /// Only these, such as binance:BTC-USDT
+    #[arg(long = "instrument", value_name = "INSTRUMENT", value_delimiter = ',')]
+    instruments: Vec<Instrument>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Csv,
+    Jsonl,
+    Parquet,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Table {
+    /// Trades of a journal, backfilled ones included
+    Trades,
+    /// Candles of results; of a journal, the ready ones that were imported
+    Candles,
+    /// Indicators of results
+    Indicators,
+}
+
+/// Where the rows come from.
+#[derive(Debug, PartialEq, Eq)]
+enum Source {
+    Journal(PathBuf),
+    Results(PathBuf),
+}
+
+const TRADE_COLUMNS: [Column; 9] = [
+    Column::new("venue", Kind::Text),
+    Column::new("symbol", Kind::Text),
+    Column::new("exchange_time", Kind::Time),
+    Column::new("trade_id", Kind::Text),
+    Column::new("price", Kind::Decimal),
+    Column::new("quantity", Kind::Decimal),
+    Column::new("taker_side", Kind::Text),
+    Column::new("trade_count", Kind::Whole),
+    Column::new("received_time", Kind::Time),
+];
+
+const READY_CANDLE_COLUMNS: [Column; 13] = [
+    Column::new("venue", Kind::Text),
+    Column::new("symbol", Kind::Text),
+    Column::new("interval", Kind::Text),
+    Column::new("open_time", Kind::Time),
+    Column::new("open", Kind::Decimal),
+    Column::new("high", Kind::Decimal),
+    Column::new("low", Kind::Decimal),
+    Column::new("close", Kind::Decimal),
+    Column::new("volume", Kind::Decimal),
+    Column::new("quote_volume", Kind::Decimal),
+    Column::new("trade_count", Kind::Whole),
+    Column::new("taker_buy_volume", Kind::Decimal),
+    Column::new("origin", Kind::Text),
+];
+
+/// A line of our own results is never longer.
+const LINE_BYTES_MAX: u64 = 1 << 16;
+
+pub fn export(arguments: &ExportArguments) -> Result<(), Failure> {
+    let source = Source::of(&arguments.input)?;
+    let table = arguments.table.unwrap_or(match source {
+        Source::Journal(_) => Table::Trades,
+        Source::Results(_) => Table::Candles,
+    });
+    let format = choose_format(arguments.format, arguments.to.as_deref())?;
+    let wanted = |instrument: &Instrument| {
+        arguments.instruments.is_empty() || arguments.instruments.contains(instrument)
+    };
+    let (columns, file) = match (&source, table) {
+        (Source::Journal(_), Table::Trades) => (TRADE_COLUMNS.to_vec(), None),
+        (Source::Journal(_), Table::Candles) => (READY_CANDLE_COLUMNS.to_vec(), None),
+        (Source::Results(dir), Table::Candles) => (result_columns(CANDLES_HEADER), Some(dir.join(CANDLES))),
+        (Source::Results(dir), Table::Indicators) => {
+            (result_columns(INDICATORS_HEADER), Some(dir.join(INDICATORS)))
+        }
+        (Source::Journal(path), Table::Indicators) => {
+            let message = format!("{}: a journal holds trades and candles, no indicators", path.display());
+            return Err(Failure::Refused(message));
+        }
+        (Source::Results(path), Table::Trades) => {
+            let message = format!("{}: results hold candles and indicators, no trades", path.display());
+            return Err(Failure::Refused(message));
+        }
+    };
+
+    let mut out = Out::new(arguments.to.as_deref(), format, &columns);
+    match (source, file) {
+        (Source::Results(_), Some(file)) => copy_results(&file, &columns, &wanted, &mut out)?,
+        (Source::Journal(path) | Source::Results(path), _) => copy_journal(&path, table, &wanted, &mut out)?,
+    }
+    out.finish()
+}
+
+impl Source {
+    /// By what is there.
+    fn of(path: &Path) -> Result<Self, Failure> {
+        let metadata = fs::metadata(path)
+            .map_err(|error| Failure::refused(format!("{}: cannot be read: {error}", path.display())))?;
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if !metadata.is_dir() {
+            return match name {
+                CANDLES | INDICATORS => {
+                    let place = path.display();
+                    Err(Failure::refused(format!("{place}: name its directory, and --table")))
+                }
+                _ => Ok(Self::Journal(path.to_owned())),
+            };
+        }
+        if path.join(CANDLES).is_file() {
+            return Ok(Self::Results(path.to_owned()));
+        }
+        // A data directory has its journal in a folder of that name.
+        let inner = path.join("journal");
+        Ok(Self::Journal(if inner.is_dir() { inner } else { path.to_owned() }))
+    }
+}
+
+fn choose_format(format: Option<Format>, to: Option<&Path>) -> Result<Format, Failure> {
+    let ending = to.and_then(Path::extension).and_then(|ending| ending.to_str());
+    let told = ending.and_then(|ending| Format::from_str(ending, true).ok());
+    match (format.or(told), to) {
+        (Some(Format::Parquet), None) => {
+            Err(Failure::refused("--format parquet: name a file with --to, it is no text"))
+        }
+        (Some(format), _) => Ok(format),
+        (None, None) => Ok(Format::Csv),
+        (None, Some(path)) => {
+            let place = path.display();
+            Err(Failure::refused(format!("--to {place}: ends in none of .csv .jsonl .parquet: say --format")))
+        }
+    }
+}
+
+/// The columns that a header of ours names.
+fn result_columns(header: &'static str) -> Vec<Column> {
+    let kind = |name: &str| match name {
+        "open_time" | "close_time" => Kind::Time,
+        "open" | "high" | "low" | "close" | "vwap" => Kind::Decimal,
+        "volume" | "quote_volume" | "taker_buy_volume" | "taker_buy_quote_volume" => Kind::Decimal,
+        "trade_count" | "revision" => Kind::Whole,
+        "value" => Kind::Statistic,
+        _ => Kind::Text,
+    };
+    header.trim_end().split(',').map(|name| Column::new(name, kind(name))).collect()
+}
+
+/// Where the rows go. Opened by the first of them: what is refused before leaves nothing.
+struct Out<'a> {
+    to: Option<&'a Path>,
+    format: Format,
+    columns: &'a [Column],
+    table: Option<Box<dyn TableSink>>,
+    /// The name that the file has until it is whole.
+    waiting: Option<PathBuf>,
+    rows: u64,
+}
+
+impl<'a> Out<'a> {
+    fn new(to: Option<&'a Path>, format: Format, columns: &'a [Column]) -> Self {
+        Self { to, format, columns, table: None, waiting: None, rows: 0 }
+    }
+
+    fn table(&mut self) -> Result<&mut dyn TableSink, Failure> {
+        if self.table.is_none() {
+            self.table = Some(self.open()?);
+        }
+        Ok(self.table.as_deref_mut().expect("opened above"))
+    }
+
+    fn open(&mut self) -> Result<Box<dyn TableSink>, Failure> {
+        let target: Box<dyn Write + Send> = match self.to {
+            None => Box::new(io::stdout()),
+            Some(path) => {
+                let mut waiting = path.as_os_str().to_owned();
+                waiting.push(".tmp");
+                let waiting = PathBuf::from(waiting);
+                let file = File::create(&waiting).map_err(|error| {
+                    Failure::failed(format!("failed to create {}: {error}", waiting.display()))
+                })?;
+                self.waiting = Some(waiting);
+                Box::new(file)
+            }
+        };
+        let target = BufWriter::new(target);
+        let table: Result<Box<dyn TableSink>, TableError> = match self.format {
+            Format::Csv => CsvTable::new(target, self.columns).map(|table| Box::new(table) as _),
+            Format::Jsonl => Ok(Box::new(JsonTable::new(target, self.columns))),
+            Format::Parquet => ParquetTable::new(target, self.columns).map(|table| Box::new(table) as _),
+        };
+        table.map_err(Failure::failed)
+    }
+
+    /// `Ok(false)`: the reader at the other end of standard output has seen enough.
+    fn row(&mut self, cells: &[&str]) -> Result<bool, Failure> {
+        self.rows += 1;
+        match self.table()?.row(cells) {
+            Ok(()) => Ok(true),
+            Err(TableError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+            Err(error) => Err(Failure::failed(format!("row {}: {error}", self.rows))),
+        }
+    }
+
+    /// No rows are a table too.
+    fn finish(mut self) -> Result<(), Failure> {
+        self.table()?;
+        match self.table.take().map(TableSink::finish) {
+            Some(Err(TableError::Io(error))) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Some(Err(error)) => return Err(Failure::failed(error)),
+            _ => {}
+        }
+        if let (Some(waiting), Some(path)) = (self.waiting.take(), self.to) {
+            fs::rename(&waiting, path)
+                .map_err(|error| Failure::failed(format!("failed to name {}: {error}", path.display())))?;
+            let _ = writeln!(io::stderr().lock(), "{}: {} rows", path.display(), self.rows);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Out<'_> {
+    fn drop(&mut self) {
+        if let Some(waiting) = &self.waiting {
+            let _ = fs::remove_file(waiting);
+        }
+    }
+}
+
+fn copy_journal(
+    path: &Path,
+    table: Table,
+    wanted: &dyn Fn(&Instrument) -> bool,
+    out: &mut Out<'_>,
+) -> Result<(), Failure> {
+    let mut reader = Reader::open(path)?;
+    let progress = Progress::new("export", None);
+    while let Some(entry) = reader.next_entry()? {
+        let Entry::Event { instrument, event, .. } = entry else { continue };
+        let instrument = &reader.instruments()[instrument.0 as usize].instrument;
+        if !wanted(instrument) {
+            continue;
+        }
+        let goes_on = match (table, &event) {
+            (Table::Trades, Event::Trade(trade)) => trade_row(instrument, trade, out)?,
+            (Table::Trades, Event::Backfill(trades)) => {
+                let mut goes_on = true;
+                for trade in trades {
+                    goes_on = goes_on && trade_row(instrument, trade, out)?;
+                }
+                goes_on
+            }
+            (Table::Candles, Event::Candle(candle)) => candle_row(instrument, candle, out)?,
+            _ => true,
+        };
+        if !goes_on {
+            return Ok(());
+        }
+    }
+    if let Tail::Torn { file, offset, bytes } = reader.tail() {
+        progress.note(&format!(
+            "{}: offset {offset}: the last block is torn ({bytes} bytes of it are there); all before it was exported",
+            file.display()
+        ));
+    }
+    Ok(())
+}
+
+fn trade_row(instrument: &Instrument, trade: &Trade, out: &mut Out<'_>) -> Result<bool, Failure> {
+    out.row(&[
+        instrument.venue().name(),
+        instrument.symbol(),
+        &trade.exchange_at.to_string(),
+        &trade.id.to_string(),
+        &trade.price.decimal().to_string(),
+        &trade.quantity.decimal().to_string(),
+        trade.taker_side.map_or("", |side| side.name()),
+        &trade.trade_count.to_string(),
+        &text_of(trade.received_at),
+    ])
+}
+
+fn candle_row(instrument: &Instrument, candle: &ReadyCandle, out: &mut Out<'_>) -> Result<bool, Failure> {
+    let price = |of: fn(&Ohlc) -> String| candle.prices.as_ref().map_or_else(String::new, of);
+    out.row(&[
+        instrument.venue().name(),
+        instrument.symbol(),
+        &Interval::Time(candle.interval).to_string(),
+        &candle.open_at.to_string(),
+        &price(|prices| prices.open.decimal().to_string()),
+        &price(|prices| prices.high.decimal().to_string()),
+        &price(|prices| prices.low.decimal().to_string()),
+        &price(|prices| prices.close.decimal().to_string()),
+        &candle.volume.to_string(),
+        &text_of(candle.quote_volume),
+        &text_of(candle.trade_count),
+        &text_of(candle.taker_buy_volume),
+        candle.origin.name(),
+    ])
+}
+
+fn text_of(value: Option<impl ToString>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
+}
+
+fn copy_results(
+    path: &Path,
+    columns: &[Column],
+    wanted: &dyn Fn(&Instrument) -> bool,
+    out: &mut Out<'_>,
+) -> Result<(), Failure> {
+    let place = path.display();
+    let refused = |line: u64, what: &str| Failure::Refused(format!("{place}:{line}: {what}"));
+    let file = File::open(path).map_err(|error| Failure::refused(format!("{place}: {error}")))?;
+    let bytes_total = file.metadata().map(|metadata| metadata.len()).ok();
+    let progress = Progress::new("export", bytes_total);
+    let mut reader = BufReader::new(file);
+    let (mut text, mut line) = (String::new(), 0);
+    // The instrument of the row before, and whether it is wanted: rows of one stand together.
+    let mut last: Option<(Instrument, bool)> = None;
+    loop {
+        text.clear();
+        line += 1;
+        let bytes = (&mut reader)
+            .take(LINE_BYTES_MAX)
+            .read_line(&mut text)
+            .map_err(|error| Failure::failed(format!("{place}:{line}: cannot be read: {error}")))?;
+        if bytes == 0 {
+            break;
+        }
+        progress.advance(bytes as u64);
+        let Some(row) = text.strip_suffix('\n') else {
+            return Err(refused(line, "the line has no end: the file is cut, or no result of ours"));
+        };
+        if line == 1 {
+            let names: Vec<_> = columns.iter().map(|column| column.name).collect();
+            if row != names.join(",") {
+                return Err(refused(line, &format!("the header is not {}", names.join(","))));
+            }
+            continue;
+        }
+        let mut fields: Vec<Cow<'_, str>> = Vec::with_capacity(columns.len());
+        if csv::fields(row, &mut fields).is_none() || fields.len() != columns.len() {
+            return Err(refused(line, &format!("is not a row of {} fields", columns.len())));
+        }
+        let is_same = last.as_ref().is_some_and(|(instrument, _)| {
+            instrument.venue().name() == fields[0] && instrument.symbol() == fields[1]
+        });
+        if !is_same {
+            let instrument: Instrument = format!("{}:{}", fields[0], fields[1])
+                .parse()
+                .map_err(|error| refused(line, &format!("{error}")))?;
+            let is_wanted = wanted(&instrument);
+            last = Some((instrument, is_wanted));
+        }
+        if last.as_ref().is_some_and(|(_, is_wanted)| *is_wanted) {
+            let cells: Vec<&str> = fields.iter().map(AsRef::as_ref).collect();
+            if !out.row(&cells)? {
+                return Ok(());
+            }
+        }
+    }
+    if line == 1 {
+        return Err(refused(1, "the file is empty"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::decimal::{Price, Quantity};
+    use crate::domain::event::{Side, TradeId};
+    use crate::domain::time::UnixNanos;
+    use crate::domain::venue::IdRule;
+    use crate::journal::writer::{Writer, WriterOptions};
+
+    fn arguments(input: &Path, to: &Path, table: Option<Table>) -> ExportArguments {
+        ExportArguments {
+            input: input.to_owned(),
+            to: Some(to.to_owned()),
+            format: None,
+            table,
+            instruments: Vec::new(),
+        }
+    }
+
+    fn write_journal(dir: &Path) {
+        let mut writer = Writer::create(dir, WriterOptions::default()).unwrap();
+        for (name, price) in [("binance:BTC-USDT", "60000.1"), ("kraken:ETH-USD", "3000")] {
+            let number = writer.define(&name.parse().unwrap(), IdRule::Contiguous);
+            let trade = Trade {
+                price: Price::parse(price.as_bytes()).unwrap(),
+                quantity: Quantity::parse(b"0.00000001").unwrap(),
+                exchange_at: UnixNanos(1_714_521_600_000_000_001),
+                received_at: None,
+                id: TradeId::Number(7),
+                taker_side: Some(Side::Buy),
+                trade_count: 1,
+            };
+            writer.append_trade(number, &trade).unwrap();
+            writer
+                .append(
+                    number,
+                    &Event::Backfill(vec![Trade { id: TradeId::Absent, taker_side: None, ..trade }]),
+                )
+                .unwrap();
+        }
+        writer.close().unwrap();
+    }
+
+    #[test]
+    fn trades_of_a_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("data/journal");
+        write_journal(&journal);
+        let to = folder.path().join("trades.csv");
+        let expected = "venue,symbol,exchange_time,trade_id,price,quantity,taker_side,trade_count,received_time\n\
+                        binance,BTC-USDT,2024-05-01T00:00:00.000000001Z,7,60000.1,0.00000001,buy,1,\n\
+                        binance,BTC-USDT,2024-05-01T00:00:00.000000001Z,,60000.1,0.00000001,,1,\n\
+                        kraken,ETH-USD,2024-05-01T00:00:00.000000001Z,7,3000,0.00000001,buy,1,\n\
+                        kraken,ETH-USD,2024-05-01T00:00:00.000000001Z,,3000,0.00000001,,1,\n";
+        // The journal itself, and a data directory that holds it.
+        for input in [&journal, &folder.path().join("data")] {
+            export(&arguments(input, &to, None)).unwrap();
+            assert_eq!(fs::read_to_string(&to).unwrap(), expected);
+        }
+
+        let to = folder.path().join("trades.jsonl");
+        let mut one = arguments(&journal, &to, Some(Table::Trades));
+        one.instruments = vec!["kraken:ETH-USD".parse().unwrap()];
+        export(&one).unwrap();
+        let text = fs::read_to_string(&to).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert!(
+            text.contains("\"trade_id\":\"7\",\"price\":\"3000\"") && text.contains("\"taker_side\":null"),
+            "{text}"
+        );
+        assert!(!folder.path().join("trades.jsonl.tmp").exists());
+    }
+
+    #[test]
+    fn results_of_a_replay() {
+        let folder = tempfile::tempdir().unwrap();
+        let row = "binance,BTC-USDT,1m,2024-05-01T00:00:00Z,\"macd(12,26,9)\",histogram,-0.5,1,complete\n";
+        fs::write(folder.path().join(CANDLES), CANDLES_HEADER).unwrap();
+        fs::write(folder.path().join(INDICATORS), format!("{INDICATORS_HEADER}{row}")).unwrap();
+        let to = folder.path().join("out.jsonl");
+        export(&arguments(folder.path(), &to, Some(Table::Indicators))).unwrap();
+        assert_eq!(
+            fs::read_to_string(&to).unwrap(),
+            "{\"venue\":\"binance\",\"symbol\":\"BTC-USDT\",\"interval\":\"1m\",\"open_time\":\"2024-05-01T00:00:00Z\",\
+             \"indicator\":\"macd(12,26,9)\",\"output\":\"histogram\",\"value\":-0.5,\"revision\":1,\"data_state\":\"complete\"}\n"
+        );
+        let to = folder.path().join("out.parquet");
+        export(&arguments(folder.path(), &to, Some(Table::Indicators))).unwrap();
+        assert!(fs::read(&to).unwrap().starts_with(b"PAR1"));
+        export(&arguments(folder.path(), &folder.path().join("out.csv"), None)).unwrap();
+        assert_eq!(fs::read_to_string(folder.path().join("out.csv")).unwrap(), CANDLES_HEADER);
+    }
+
+    #[test]
+    fn what_cannot_be_exported_is_refused_and_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = folder.path().join("results");
+        fs::create_dir(&results).unwrap();
+        let to = folder.path().join("out.csv");
+        let check = |text: &str, table: Table, part: &str| {
+            fs::write(results.join(CANDLES), text).unwrap();
+            fs::write(results.join(INDICATORS), text).unwrap();
+            let failure = export(&arguments(&results, &to, Some(table))).unwrap_err();
+            assert!(failure.to_string().contains(part), "{failure}");
+            assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{text:?}");
+        };
+        check("", Table::Candles, "the file is empty");
+        check("a,b\n", Table::Candles, "candles.csv:1: the header is not venue,symbol");
+        check(&format!("{CANDLES_HEADER}x\n"), Table::Candles, "candles.csv:2: is not a row of 18 fields");
+        check(&CANDLES_HEADER[..20], Table::Candles, "candles.csv:1: the line has no end");
+        let row = "Binance,BTC-USDT,1m,2024-05-01T00:00:00Z,obv,value,1.0,0,complete\n";
+        check(&format!("{INDICATORS_HEADER}{row}"), Table::Indicators, "indicators.csv:2: venue \"Binance\"");
+        check(CANDLES_HEADER, Table::Trades, "no trades");
+
+        let unnamed = ExportArguments { to: Some("out.xlsx".into()), ..arguments(&results, &to, None) };
+        assert!(export(&unnamed).unwrap_err().to_string().contains("say --format"));
+        let binary =
+            ExportArguments { to: None, format: Some(Format::Parquet), ..arguments(&results, &to, None) };
+        assert!(export(&binary).unwrap_err().to_string().contains("name a file"));
+        let absent = arguments(&folder.path().join("absent"), &to, None);
+        assert_eq!(export(&absent).unwrap_err().code(), 2);
+    }
+}
