@@ -5,7 +5,6 @@
 //! feed it, and neither may import the other.
 
 use crate::domain::event::Trade;
-use crate::domain::instrument::Instrument;
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::IdRule;
 
@@ -26,10 +25,20 @@ impl TradeKind {
     }
 }
 
+/// Whose trade it is, in the venue's own spelling, and what its ids promise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spelled<'a> {
+    /// Name of the venue: `binance-usdm`.
+    pub venue: &'static str,
+    /// As [`FrameParser::symbol`] takes it.
+    pub symbol: &'a str,
+    pub kind: TradeKind,
+    pub id_rule: IdRule,
+}
+
 /// Takes what a frame holds, trade by trade.
 pub trait FrameSink {
-    /// `market` and `symbol` as [`FrameParser::resolve`] takes them: the venue's own spelling.
-    fn trade(&mut self, market: &'static str, symbol: &str, kind: TradeKind, trade: Trade);
+    fn trade(&mut self, spelled: Spelled<'_>, trade: Trade);
 
     /// One trade of the frame is no trade; `reason` names field and text.
     fn refuse(&mut self, reason: String);
@@ -41,20 +50,13 @@ pub trait FrameParser: Send {
     /// heartbeats, types yet unknown) tells nothing; text that should be JSON and is not is refused.
     fn frame(&mut self, text: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink);
 
-    /// The instrument that the venue calls so, and the rule of the ids of its trades.
-    fn resolve(&self, market: &'static str, symbol: &str, kind: TradeKind) -> Result<Resolved, ResolveError>;
-}
-
-/// An instrument, as frames of one kind name its trades.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Resolved {
-    pub instrument: Instrument,
-    pub id_rule: IdRule,
+    /// `BASE-QUOTE` of the venue's own spelling.
+    fn symbol(&self, venue: &'static str, spelling: &str) -> Result<String, SymbolError>;
 }
 
 /// Why trades of a symbol cannot be taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum ResolveError {
+pub enum SymbolError {
     #[error("symbol {0:?} cannot be split into BASE-QUOTE")]
     Unknown(String),
     #[error(

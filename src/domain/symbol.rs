@@ -3,6 +3,8 @@
 //! A recording does not bring the venue's list of markets, so a spelling without separator is
 //! split at a known quote currency. That is a guess, and the user can always say better.
 
+use crate::domain::frame::SymbolError;
+
 /// Quote currencies of Binance spot and USD-M, dumps and streams.
 pub const BINANCE_QUOTES: &[&str] = &[
     "USDT", "FDUSD", "USDC", "BUSD", "TUSD", "USDP", "USDS", "USD1", "USDE", "RLUSD", "XUSD", "BFUSD", "DAI",
@@ -107,6 +109,42 @@ pub fn bitfinex(spelling: &str) -> Option<String> {
     fits.then(|| format!("{}-{}", name(base), name(quote)))
 }
 
+/// A Bybit spelling: `BTCUSDT`, `BTCPERP` (settled in USDC), `BTCUSDT-21FEB25`; inverse ones
+/// (`BTCUSD`, `BTCUSDH25`) count contracts.
+pub fn bybit(spelling: &str) -> Result<String, SymbolError> {
+    let (pair, delivery) = match spelling.split_once('-') {
+        Some((pair, delivery)) => (pair, Some(delivery)),
+        None => (spelling, None),
+    };
+    let stem = pair.trim_end_matches(|c: char| c.is_ascii_digit());
+    let is_dated_inverse =
+        stem.len() < pair.len() && ["USDH", "USDM", "USDU", "USDZ"].iter().any(|s| stem.ends_with(s));
+    if pair.ends_with("USD") || is_dated_inverse {
+        return Err(SymbolError::Contract(spelling.to_owned()));
+    }
+    let symbol = match pair.strip_suffix("PERP") {
+        Some(base) if !base.is_empty() => Some(format!("{base}-USDC")),
+        // Dated USDC contracts name their base alone: `BTC-24MAR23`.
+        _ => split(pair, STABLE_QUOTES).or_else(|| delivery.map(|_| format!("{pair}-USDC"))),
+    };
+    let symbol = symbol.ok_or_else(|| SymbolError::Unknown(spelling.to_owned()))?;
+    Ok(delivery.map_or(symbol.clone(), |delivery| format!("{symbol}-{delivery}")))
+}
+
+/// A Binance spelling: `BTCUSDT`, `BTCUSDT_250926`; those of COIN-M (`BTCUSD_PERP`, `BTCUSD_250926`) count
+/// contracts.
+pub fn binance(spelling: &str) -> Result<String, SymbolError> {
+    let (pair, delivery) = match spelling.split_once('_') {
+        Some((pair, delivery)) => (pair, Some(delivery)),
+        None => (spelling, None),
+    };
+    if delivery.is_some() && pair.ends_with("USD") {
+        return Err(SymbolError::Contract(spelling.to_owned()));
+    }
+    let symbol = split(pair, BINANCE_QUOTES).ok_or_else(|| SymbolError::Unknown(spelling.to_owned()))?;
+    Ok(delivery.map_or(symbol.clone(), |delivery| format!("{symbol}-{delivery}")))
+}
+
 /// Whether a spelling without separator is `symbol` (`BASE-QUOTE`), letter case and separators apart.
 pub fn spells(spelling: &str, symbol: &str) -> bool {
     let letters = |text: &str| -> String {
@@ -152,6 +190,12 @@ mod tests {
         assert_eq!(bitfinex("tGTXUST").as_deref(), Some("GTX-USDT"));
         assert_eq!(bitfinex("tETH2X:ETH").as_deref(), Some("ETH2X-ETH"));
         assert_eq!(bitfinex("fUSD"), None);
+        assert_eq!(bybit("BTCPERP").as_deref(), Ok("BTC-USDC"));
+        assert_eq!(bybit("BTCUSDT-21FEB25").as_deref(), Ok("BTC-USDT-21FEB25"));
+        assert_eq!(bybit("BTC-24MAR23").as_deref(), Ok("BTC-USDC-24MAR23"));
+        assert_eq!(bybit("BTCUSDH25"), Err(SymbolError::Contract("BTCUSDH25".to_owned())));
+        assert_eq!(binance("BTCUSDT_250926").as_deref(), Ok("BTC-USDT-250926"));
+        assert_eq!(binance("BTCUSD_PERP"), Err(SymbolError::Contract("BTCUSD_PERP".to_owned())));
         assert!(
             spells("BTCUSDT", "BTC-USDT") && spells("btc_usdt", "BTC-USDT") && !spells("BTCUSD", "BTC-USDT")
         );

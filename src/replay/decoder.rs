@@ -6,10 +6,11 @@
 
 use crate::domain::event::{Event, Trade};
 use crate::domain::fields::shown;
-use crate::domain::frame::{FrameParserEntry, TradeKind};
+use crate::domain::frame::{FrameParserEntry, SymbolError, TradeKind};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::TimeInterval;
 use crate::domain::output::Position;
+use crate::domain::symbol::spells;
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::{IdRule, Venue};
 use crate::replay::recording::Entry;
@@ -103,20 +104,25 @@ impl Facts<'_> {
         Instrument::new(venue, symbol).map_err(|e| e.to_string())
     }
 
-    /// The symbol that a spelling without separator means: as the user said, if it is spelled so, or split at a
-    /// known quote.
+    /// The symbol that a venue's spelling means: as the user said, if it is spelled so, or as `read` says.
     pub fn symbol_of(
         &self,
         spelling: &str,
-        split: impl Fn(&str) -> Option<String>,
+        read: impl FnOnce(&str) -> Result<String, SymbolError>,
     ) -> Result<String, String> {
-        match self.symbol {
-            Some(said) if crate::domain::symbol::spells(spelling, said) => Ok(said.to_owned()),
-            _ => split(spelling).ok_or_else(|| {
-                format!("symbol {spelling:?} cannot be split into base and quote: say --symbol BASE-QUOTE")
-            }),
+        let symbol = read(spelling);
+        match (self.symbol, symbol) {
+            (_, Err(contract @ SymbolError::Contract(_))) => Err(contract.to_string()),
+            (Some(said), _) if spells(spelling, said) => Ok(said.to_owned()),
+            (_, Ok(symbol)) => Ok(symbol),
+            (_, Err(unknown)) => Err(format!("{unknown}: say --symbol BASE-QUOTE")),
         }
     }
+}
+
+/// For spellings that are split or not.
+pub fn or_unknown(spelling: &str, symbol: Option<String>) -> Result<String, SymbolError> {
+    symbol.ok_or_else(|| SymbolError::Unknown(spelling.to_owned()))
 }
 
 /// The first lines of a text.
@@ -177,8 +183,8 @@ pub struct Skipped {
     pub reason: String,
     /// Cut to [`SHOWN_LINE_CHARS`].
     pub text: String,
-    /// The line is sound, but counts contracts of unknown size.
-    pub is_contract: bool,
+    /// The line is sound, but of a market that is not read: contracts of unknown size, or another than was said.
+    pub is_foreign: bool,
 }
 
 /// What came of some lines.
@@ -225,13 +231,13 @@ impl Batch {
     #[cold]
     pub fn skip(&mut self, line: u64, reason: impl Into<String>, text: &[u8]) {
         let text = shown(text, SHOWN_LINE_CHARS);
-        self.skipped.push(Skipped { line, reason: reason.into(), text, is_contract: false });
+        self.skipped.push(Skipped { line, reason: reason.into(), text, is_foreign: false });
     }
 
     #[cold]
-    pub fn skip_contract(&mut self, line: u64, reason: impl Into<String>, text: &[u8]) {
+    pub fn skip_foreign(&mut self, line: u64, reason: impl Into<String>, text: &[u8]) {
         let text = shown(text, SHOWN_LINE_CHARS);
-        self.skipped.push(Skipped { line, reason: reason.into(), text, is_contract: true });
+        self.skipped.push(Skipped { line, reason: reason.into(), text, is_foreign: true });
     }
 }
 

@@ -415,7 +415,7 @@ fn look_into(part: Part, format: &str, options: &Options) -> Result<Recording, I
     let format = choose(format, &sample, &facts).map_err(refused)?;
     let mut source = Source::open(&part, format, &sample, &facts, Arc::default())?;
     let mut batch = Batch::default();
-    let mut contract = None;
+    let mut foreign = None;
     let (mut first_at, mut seen, mut lines) = (None, Vec::new(), 0);
     loop {
         let more = source.next_batch(&mut batch)?;
@@ -426,9 +426,9 @@ fn look_into(part: Part, format: &str, options: &Options) -> Result<Recording, I
             first_at = happened_at(&entry.event);
         }
         seen.append(&mut batch.listed);
-        if contract.is_none() {
-            contract =
-                batch.skipped.iter().find(|skipped| skipped.is_contract).map(|s| (s.line, s.reason.clone()));
+        if foreign.is_none() {
+            foreign =
+                batch.skipped.iter().find(|skipped| skipped.is_foreign).map(|s| (s.line, s.reason.clone()));
         }
         let holds = |kind| seen.iter().any(|listed: &Listed| listed.stream == Stream::Trades(kind));
         let must_look_on = format.mixes_kinds && (holds(TradeKind::Aggregate) || lines < LOOK_LINES);
@@ -436,7 +436,7 @@ fn look_into(part: Part, format: &str, options: &Options) -> Result<Recording, I
             break;
         }
     }
-    if let (None, Some((line, reason))) = (first_at, contract) {
+    if let (None, Some((line, reason))) = (first_at, foreign) {
         return Err(refused(format!("line {line}: {reason}; nothing else is traded in it")));
     }
     let is_raw = |listed: &&Listed| listed.stream == Stream::Trades(TradeKind::Raw);

@@ -5,6 +5,7 @@ pub mod columns;
 pub mod decoder;
 pub mod driver;
 pub mod formats;
+pub mod frame_feed;
 pub mod generate;
 pub mod grouping;
 pub mod instruments;

@@ -1,1 +1,41 @@
-//! (room to be furnished)
+//! Venues: one dialect a file, one line each in [`PARSERS`].
+//!
+//! Here stand the pure parts alone: text in, trades out or why not.
+
+pub mod binance;
+pub mod bitfinex;
+pub mod bitstamp;
+pub mod bybit;
+pub mod coinbase;
+pub mod crypto_com;
+pub mod deribit;
+mod elements;
+pub mod gate;
+pub mod gemini;
+pub mod htx;
+pub mod hyperliquid;
+pub mod kraken;
+pub mod kucoin;
+pub mod okx;
+#[cfg(test)]
+mod testing;
+
+use crate::domain::frame::FrameParserEntry;
+
+/// Every dialect. The first is that of frames which tell nothing of their venue.
+pub static PARSERS: &[FrameParserEntry] = &[
+    binance::ENTRY,
+    coinbase::ENTRY,
+    kraken::ENTRY,
+    bybit::ENTRY,
+    okx::ENTRY,
+    bitstamp::ENTRY,
+    bitfinex::ENTRY,
+    gemini::ENTRY,
+    kucoin::ENTRY,
+    gate::ENTRY,
+    crypto_com::ENTRY,
+    htx::ENTRY,
+    deribit::ENTRY,
+    hyperliquid::ENTRY,
+];

@@ -4,7 +4,7 @@
 //! (best match) that USD-M rows lack, so the number of fields tells the market. USD-M files
 //! have a header since 2022, spot files have none. Source: binance/binance-public-data, README.
 
-use crate::domain::symbol::{BINANCE_QUOTES, split};
+use crate::domain::symbol::binance;
 use crate::domain::time::TimeUnit;
 use crate::domain::venue::IdRule;
 use crate::replay::columns::{Header, Row, TimeForm, is_header};
@@ -82,7 +82,7 @@ impl Shape {
         let is_spot = fields == self.spot_fields;
         let spelled = self.spelled_symbol(facts.file_name);
         let symbol = match spelled {
-            Some(spelled) => Some(self.symbol(spelled, facts)?),
+            Some(spelled) => Some(facts.symbol_of(spelled, binance)?),
             None => None,
         };
         let venue = match (is_spot, facts.venue.map(|venue| venue.name())) {
@@ -106,21 +106,6 @@ impl Shape {
             _ => TimeUnit::Millis,
         };
         Ok(Dump { fields, unit, target: Target::new(instrument, IdRule::Contiguous, stream) })
-    }
-
-    fn symbol(&self, spelled: &str, facts: &Facts<'_>) -> Result<String, String> {
-        let (pair, delivery) = match spelled.split_once('_') {
-            Some((pair, delivery)) => (pair, Some(delivery)),
-            None => (spelled, None),
-        };
-        // COIN-M: `BTCUSD_PERP`, `BTCUSD_250926`.
-        if delivery.is_some() && pair.ends_with("USD") {
-            return Err(format!(
-                "symbol {spelled:?} counts contracts, not base currency: it is refused until a contract size is configured"
-            ));
-        }
-        let symbol = facts.symbol_of(pair, |pair| split(pair, BINANCE_QUOTES))?;
-        Ok(delivery.map_or(symbol.clone(), |delivery| format!("{symbol}-{delivery}")))
     }
 
     fn check_header(&self, line: &[u8]) -> Result<(), String> {

@@ -8,7 +8,7 @@
 use crate::domain::event::{Trade, TradeId};
 use crate::domain::fields::{FieldError, id, price, quantity, taker_side};
 use crate::domain::frame::TradeKind;
-use crate::domain::symbol::{STABLE_QUOTES, split};
+use crate::domain::symbol::bybit;
 use crate::domain::time::TimeUnit;
 use crate::domain::venue::IdRule;
 use crate::replay::columns::{Header, Row, TimeForm};
@@ -66,7 +66,7 @@ fn open(sample: &Sample, facts: &Facts<'_>) -> Result<Box<dyn Decoder>, String> 
     let symbol = match &spelled {
         // A name like `trades.csv` spells nothing that --symbol could contradict.
         Some(spelled) if columns.symbol.is_some() || facts.symbol.is_none() => {
-            Some(symbol_of(spelled, facts)?)
+            Some(facts.symbol_of(spelled, bybit)?)
         }
         _ => None,
     };
@@ -81,28 +81,6 @@ fn open(sample: &Sample, facts: &Facts<'_>) -> Result<Box<dyn Decoder>, String> 
         columns,
         form: form.unwrap_or(default),
     }))
-}
-
-/// `BTCUSDT`, `BTCPERP` (settled in USDC), `BTCUSDT-21FEB25`; inverse ones (`BTCUSD`, `BTCUSDH25`) are refused.
-fn symbol_of(spelled: &str, facts: &Facts<'_>) -> Result<String, String> {
-    let (pair, delivery) = match spelled.split_once('-') {
-        Some((pair, delivery)) => (pair, Some(delivery)),
-        None => (spelled, None),
-    };
-    let stem = pair.trim_end_matches(|c: char| c.is_ascii_digit());
-    let is_inverse =
-        pair.ends_with("USD") || ["USDH", "USDM", "USDU", "USDZ"].iter().any(|s| stem.ends_with(s));
-    if is_inverse {
-        return Err(format!(
-            "symbol {spelled:?} counts contracts, not base currency: it is refused until a contract size is configured"
-        ));
-    }
-    let symbol = facts.symbol_of(pair, |pair| match pair.strip_suffix("PERP") {
-        Some(base) if !base.is_empty() => Some(format!("{base}-USDC")),
-        _ if delivery.is_some() && split(pair, STABLE_QUOTES).is_none() => Some(format!("{pair}-USDC")),
-        _ => split(pair, STABLE_QUOTES),
-    })?;
-    Ok(delivery.map_or(symbol.clone(), |delivery| format!("{symbol}-{delivery}")))
 }
 
 impl BybitTrades {

@@ -11,7 +11,9 @@ use crate::domain::symbol::kraken;
 use crate::domain::time::TimeUnit;
 use crate::domain::venue::IdRule;
 use crate::replay::columns::{Row, TimeForm, is_header};
-use crate::replay::decoder::{Batch, Decoder, Facts, FormatEntry, Likeness, Sample, Stream, Target};
+use crate::replay::decoder::{
+    Batch, Decoder, Facts, FormatEntry, Likeness, Sample, Stream, Target, or_unknown,
+};
 
 const FIELDS: usize = 3;
 
@@ -60,7 +62,7 @@ fn open(sample: &Sample, facts: &Facts<'_>) -> Result<Box<dyn Decoder>, String> 
         );
     }
     let symbol = match spelled_symbol(facts.file_name) {
-        Some(spelled) => Some(facts.symbol_of(spelled, kraken)?),
+        Some(spelled) => Some(facts.symbol_of(spelled, |spelled| or_unknown(spelled, kraken(spelled)))?),
         None => None,
     };
     // Others print the same three columns (bitcoincharts.com), so the venue can be said.

@@ -2,8 +2,10 @@
 
 pub mod binance_agg_trades;
 mod binance_dump;
+pub mod binance_raw;
 pub mod binance_trades;
 pub mod bybit_trades;
+pub mod cryptofeed;
 pub mod csv;
 pub mod jsonl;
 pub mod kraken_trades;
@@ -23,6 +25,8 @@ pub const FORMATS: &[FormatEntry] = &[
     kraken_trades::ENTRY,
     okx_trades::ENTRY,
     tardis_trades::ENTRY,
+    binance_raw::ENTRY,
+    cryptofeed::ENTRY,
     csv::ENTRY,
     jsonl::ENTRY,
     ohlcv::ENTRY,

@@ -20,7 +20,9 @@ use crate::domain::symbol::{DOLLAR_QUOTES, spells, split_at_separator};
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::IdRule;
 use crate::replay::columns::{Header, Row, TimeForm, is_header};
-use crate::replay::decoder::{Batch, Decoder, Facts, FormatEntry, Likeness, Sample, Stream, Target};
+use crate::replay::decoder::{
+    Batch, Decoder, Facts, FormatEntry, Likeness, Sample, Stream, Target, or_unknown,
+};
 use crate::replay::formats::csv::named;
 use crate::replay::sorter::{Sorted, Sorter};
 
@@ -178,7 +180,9 @@ fn open(sample: &Sample, facts: &Facts<'_>) -> Result<Box<dyn Decoder>, String> 
         None => None,
     };
     let symbol = match told_symbol {
-        Some(told) => Some(facts.symbol_of(&told, |told| split_at_separator(told, DOLLAR_QUOTES))?),
+        Some(told) => {
+            Some(facts.symbol_of(&told, |told| or_unknown(told, split_at_separator(told, DOLLAR_QUOTES)))?)
+        }
         None => named_symbol.filter(|_| facts.symbol.is_none()),
     };
     let venue = named_venue.filter(|_| facts.venue.is_none());

@@ -13,7 +13,7 @@ use crate::domain::symbol::{
 use crate::domain::time::TimeUnit;
 use crate::domain::venue::{IdRule, Venue};
 use crate::replay::columns::{Header, Row, TimeForm};
-use crate::replay::decoder::{Batch, Decoder, Facts, FormatEntry, Likeness, Sample};
+use crate::replay::decoder::{Batch, Decoder, Facts, FormatEntry, Likeness, Sample, or_unknown};
 use crate::replay::instruments::{Instruments, push_ruled, rule_of};
 
 const COLUMNS: [&str; 8] =
@@ -124,7 +124,7 @@ impl TardisTrades {
             _ => split_at_separator(&spelling, DOLLAR_QUOTES),
         };
         let facts = Facts { venue: self.venue.as_ref(), symbol: self.symbol.as_deref(), ..Facts::default() };
-        let symbol = facts.symbol_of(&spelling, |_| symbol.clone())?;
+        let symbol = facts.symbol_of(&spelling, |spelling| or_unknown(spelling, symbol))?;
         let instrument = facts.instrument(Some(venue), Some(&symbol))?;
         // Tardis records OKX's `trades`, which are aggregates of one taker order.
         let rule = match rule_of(&instrument, self.has_ids) {
