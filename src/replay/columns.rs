@@ -184,7 +184,8 @@ impl TimeForm {
     pub fn of(text: &[u8]) -> Option<Self> {
         let whole = text.split(|&b| b == b'.').next().unwrap_or(text);
         if let Ok(count) = parse_integer(whole) {
-            return TimeUnit::detect(count).map(Self::Count);
+            let unit = TimeUnit::detect(count)?;
+            return UnixNanos::parse_unit(text, unit).is_ok().then_some(Self::Count(unit));
         }
         UnixNanos::parse_iso(text).is_ok().then_some(Self::Iso)
     }

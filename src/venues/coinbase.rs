@@ -97,10 +97,10 @@ impl FrameParser for Coinbase {
                     trade.tell(received_at, sink)
                 });
             });
-        } else if matches!(&*text(envelope.kind), "match" | "last_match") {
-            if let Some(matched) = read::<Match<'_>>(frame, sink) {
-                matched.tell(received_at, sink);
-            }
+        } else if matches!(&*text(envelope.kind), "match" | "last_match")
+            && let Some(matched) = read::<Match<'_>>(frame, sink)
+        {
+            matched.tell(received_at, sink);
         }
     }
 

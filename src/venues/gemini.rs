@@ -57,7 +57,7 @@ struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    fn old(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+    fn trade_v2(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
         Ok(Trade {
             id: id(text(self.event_id).as_bytes())?,
             price: price(text(self.price).as_bytes())?,
@@ -69,7 +69,7 @@ impl Frame<'_> {
         })
     }
 
-    fn new(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+    fn trade_newer(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
         let taker_side = match self.m.map(RawValue::get) {
             Some("true") => Side::Sell,
             Some("false") => Side::Buy,
@@ -91,10 +91,10 @@ impl FrameParser for Gemini {
     fn frame(&mut self, frame: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
         let Some(frame) = envelope::<Frame<'_>>(frame, sink) else { return };
         let (symbol, trade) = if text(frame.kind) == "trade" {
-            (text(frame.symbol), frame.old(received_at))
+            (text(frame.symbol), frame.trade_v2(received_at))
         } else if frame.kind.is_none() && frame.t.is_some() && frame.event_time.is_some() && frame.p.is_some()
         {
-            (text(frame.s), frame.new(received_at))
+            (text(frame.s), frame.trade_newer(received_at))
         } else {
             return;
         };

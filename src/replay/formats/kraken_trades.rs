@@ -27,6 +27,9 @@ struct KrakenTrades {
 fn sniff(sample: &Sample, facts: &Facts<'_>) -> Likeness {
     let form = |row: &Row<'_>| TimeForm::of(row.get(0));
     let fits = |row: &Row<'_>| row.len() == FIELDS && matches!(form(row), Some(TimeForm::Count(_)));
+    if is_header(sample.first()) {
+        return Likeness::No;
+    }
     let (mut fitting, mut all) = (0, 0);
     for line in sample.iter() {
         all += 1;
