@@ -136,7 +136,7 @@ fn small_dumps_are_read() {
         &format!("{small}/bbgo_bybit_FXSUSDT-ticks-2023-10-10.csv"),
         none(),
         "bybit-trades",
-        14,
+        15,
         0,
         1,
     );
@@ -144,7 +144,7 @@ fn small_dumps_are_read() {
         &format!("{small}/bbgo_okex_BTC-USDT-aggtrades-2023-11-18.csv"),
         none(),
         "okx-trades",
-        14,
+        15,
         0,
         1,
     );
