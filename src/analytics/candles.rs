@@ -5,9 +5,10 @@
 //! the trades themselves.
 
 use crate::analytics::archive::Archive;
+use crate::analytics::desk::Desk;
 use crate::analytics::gaps::Dirty;
 use crate::analytics::indicator_set::IndicatorPlan;
-use crate::analytics::series::{Desk, Series};
+use crate::analytics::series::Series;
 use crate::analytics::sums::{Print, Sums};
 use crate::domain::event::ReadyCandle;
 use crate::domain::interval::TimeInterval;

@@ -20,8 +20,8 @@
 
 use ethnum::U256;
 
+use crate::analytics::desk::{Desk, bar_of, told_candle};
 use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet};
-use crate::analytics::series::{Desk, bar_of, told_candle};
 use crate::analytics::sums::{Print, Sums};
 use crate::domain::candle::CandleState;
 use crate::domain::decimal::{Decimal, QuoteVolume, Volume};

@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod candles;
 pub mod catalogue;
+pub mod desk;
 pub mod gaps;
 pub mod indicator;
 pub mod indicator_set;
@@ -14,6 +15,9 @@ pub mod information;
 pub mod ledger;
 pub mod orderflow;
 pub mod pipeline;
+pub mod quiet;
+pub mod revision;
 pub mod rolling;
+pub mod rows;
 pub mod series;
 pub mod sums;

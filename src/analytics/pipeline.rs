@@ -7,11 +7,11 @@
 use crate::analytics::archive::Archive;
 use crate::analytics::candles::Candles;
 use crate::analytics::catalogue::Spec;
+use crate::analytics::desk::Desk;
 use crate::analytics::gaps::{Dirty, Gaps};
 use crate::analytics::indicator_set::{IndicatorPlan, Reading};
 use crate::analytics::information::InformationBars;
 use crate::analytics::ledger::{Admission, Ledger};
-use crate::analytics::series::Desk;
 use crate::analytics::sums::Print;
 use crate::domain::candle::Origin;
 use crate::domain::event::{Event, ReadyCandle, Trade};

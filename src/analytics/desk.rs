@@ -1,0 +1,157 @@
+//! The desk: where candles and what indicators say of them are told.
+//!
+//! A desk is set up for the time of one event; it borrows what all series of a symbol share.
+
+use crate::analytics::archive::Archive;
+use crate::analytics::gaps::Gaps;
+use crate::analytics::indicator::Bar;
+use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet, Reading};
+use crate::analytics::sums::Sums;
+use crate::domain::candle::{Candle, CandleState, Origin};
+use crate::domain::interval::Interval;
+use crate::domain::output::{DataState, IndicatorSnapshot, Output, OutputSink};
+use crate::domain::time::UnixNanos;
+
+/// What telling needs: the same for all series of a symbol.
+pub struct Desk<'a, S> {
+    pub plan: &'a IndicatorPlan,
+    pub gaps: &'a Gaps,
+    /// The first trade known: the interval that holds it began unwatched.
+    pub began_at: UnixNanos,
+    /// Nothing more will come: what closes now was still open.
+    pub ending: bool,
+    pub origin: Origin,
+    pub cause_seq: u64,
+    pub window: usize,
+    pub candles_told: &'a mut u64,
+    pub readings: &'a mut Vec<Reading>,
+    /// Room for a checkpoint in the making.
+    pub words: &'a mut Vec<u64>,
+    pub archive: &'a mut dyn Archive,
+    pub out: &'a mut S,
+}
+
+impl<S: OutputSink> Desk<'_, S> {
+    /// Whether something of `[open, close)` may be unknown.
+    #[inline]
+    pub fn touched(&self, open: UnixNanos, close: UnixNanos) -> bool {
+        // A ready candle begins at its open time, and nothing of its interval is missing then.
+        let began_inside = self.began_at < close
+            && (self.began_at > open || (self.began_at == open && self.origin == Origin::Trades));
+        began_inside || self.ending || self.gaps.touches(open, close)
+    }
+
+    pub fn tell(&mut self, candle: &Candle) {
+        *self.candles_told += u64::from(candle.revision == 0);
+        self.out.accept(self.cause_seq, Output::Candle(candle));
+    }
+
+    pub fn tell_reading(
+        &mut self,
+        interval: Interval,
+        open_at: UnixNanos,
+        position: usize,
+        reading: &Reading,
+        revision: u32,
+    ) {
+        let values = &reading.values[..self.plan.specs[position].entry.outputs.len()];
+        self.tell_values(interval, open_at, position, values, reading.data_state, revision);
+    }
+
+    /// A revision took away what the indicator said there: two deltas became equal, and there is
+    /// no slope any more.
+    pub fn withdraw_reading(
+        &mut self,
+        interval: Interval,
+        open_at: UnixNanos,
+        position: usize,
+        was: &Reading,
+        revision: u32,
+    ) {
+        self.tell_values(interval, open_at, position, &[], was.data_state, revision);
+    }
+
+    pub fn tell_values(
+        &mut self,
+        interval: Interval,
+        open_at: UnixNanos,
+        position: usize,
+        values: &[f64],
+        data_state: Option<DataState>,
+        revision: u32,
+    ) {
+        let Some(data_state) = data_state else { return };
+        let snapshot = IndicatorSnapshot {
+            interval,
+            open_at,
+            position,
+            indicator: &self.plan.names[position],
+            outputs: self.plan.specs[position].entry.outputs,
+            values,
+            revision,
+            data_state,
+        };
+        self.out.accept(self.cause_seq, Output::Indicator(&snapshot));
+    }
+
+    /// Advances the indicators over a candle told for the first time, and tells what they say.
+    pub fn advance(&mut self, set: &mut IndicatorSet, interval: Interval, bar: &Bar<'_>, partial: bool) {
+        if set.is_empty() {
+            return;
+        }
+        let mut readings = std::mem::take(self.readings);
+        set.advance(self.plan, bar, partial, &mut readings);
+        for (position, reading) in readings.iter().enumerate() {
+            self.tell_reading(interval, bar.open_at, position, reading, 0);
+        }
+        *self.readings = readings;
+    }
+}
+
+/// The candle that sums make.
+pub fn told_candle(
+    interval: Interval,
+    (open_at, close_at): (UnixNanos, UnixNanos),
+    sums: &Sums,
+    state: CandleState,
+    revision: u32,
+    origin: Origin,
+) -> Candle {
+    let unsaid = sums.unsaid();
+    Candle {
+        interval,
+        open_at,
+        close_at,
+        prices: Some(sums.prices),
+        volume: sums.volume(),
+        quote_volume: (!unsaid.quote_volume).then(|| sums.quote_volume()),
+        trade_count: (!unsaid.trade_count).then_some(sums.trade_count),
+        taker_buy_volume: (!unsaid.taker_volume).then(|| sums.taker_buy_volume()),
+        taker_buy_quote_volume: (!unsaid.trade_times).then(|| sums.taker_buy_quote_volume()),
+        state,
+        revision,
+        origin,
+    }
+}
+
+/// The candle that sums make, as statistics see it.
+#[inline]
+pub fn bar_of(open_at: UnixNanos, close_at: UnixNanos, sums: &Sums) -> Bar<'_> {
+    let (prices, unsaid) = (&sums.prices, sums.unsaid());
+    let taken = !unsaid.taker_volume;
+    Bar {
+        open_at,
+        close_at,
+        open: prices.open.decimal().to_f64(),
+        high: prices.high.decimal().to_f64(),
+        low: prices.low.decimal().to_f64(),
+        close: prices.close.decimal().to_f64(),
+        volume: sums.volume().to_f64(),
+        quote_volume: (!unsaid.quote_volume).then(|| sums.quote_volume().to_f64()),
+        trade_count: (!unsaid.trade_count).then_some(sums.trade_count),
+        taker_buy_volume: taken.then(|| sums.taker_buy_volume().to_f64()),
+        taker_sell_volume: taken.then(|| sums.taker_sell_volume().to_f64()),
+        trade_times: (!unsaid.trade_times).then_some((sums.first.at, sums.last.at)),
+        sizes: sums.sizes(),
+    }
+}

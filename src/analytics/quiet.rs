@@ -1,0 +1,256 @@
+//! The quiet between candles: runs of intervals without a trade.
+//!
+//! A run of more than [`STRETCH_MIN`] is told as one row, once its end is known; a shorter one
+//! is told interval by interval.
+
+use crate::analytics::desk::Desk;
+use crate::analytics::rolling::state::State;
+use crate::analytics::series::Series;
+use crate::domain::candle::{Candle, CandleState, Origin};
+use crate::domain::interval::{Interval, TimeInterval};
+use crate::domain::output::OutputSink;
+use crate::domain::time::UnixNanos;
+
+/// A longer run of quiet intervals is one row.
+pub const STRETCH_MIN: i64 = 3_600;
+
+/// A run of intervals without a trade, all of one state.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quiet {
+    pub first_open: UnixNanos,
+    pub count: i64,
+    pub unknown: bool,
+    /// Of each row told singly, or of the one row.
+    pub revision: u32,
+    pub told: Told,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// A row for each interval.
+    Singly,
+    /// One row for all; what had been told inside of it before.
+    Together(Vec<Piece>),
+    /// As `Together`, once its end is known.
+    Growing(Vec<Piece>),
+}
+
+/// Rows that were told singly before they became part of a stretch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    pub first_open: UnixNanos,
+    pub end: UnixNanos,
+    pub revision: u32,
+}
+
+impl Quiet {
+    pub fn end(&self, interval: TimeInterval) -> UnixNanos {
+        UnixNanos(self.first_open.0 + self.count * interval.nanos())
+    }
+
+    /// All rows told so far, as far as they begin in `[from, until)`.
+    pub fn pieces(&self, interval: TimeInterval, from: UnixNanos, until: UnixNanos) -> Vec<Piece> {
+        let end =
+            if self.told == Told::Singly { self.end(interval) } else { interval.close_of(self.first_open) };
+        let own = Piece { first_open: self.first_open, end, revision: self.revision };
+        let pieces = match &self.told {
+            Told::Singly => vec![own],
+            Told::Together(inside) => {
+                let inside = inside.iter().copied().filter(|piece| piece.end > end);
+                let inside = inside.map(|piece| Piece { first_open: piece.first_open.max(end), ..piece });
+                std::iter::once(own).chain(inside).collect()
+            }
+            Told::Growing(inside) => inside.clone(),
+        };
+        let cut = pieces.into_iter().map(|piece| Piece {
+            first_open: piece.first_open.max(from),
+            end: piece.end.min(until),
+            ..piece
+        });
+        cut.filter(|piece| piece.first_open < piece.end).collect()
+    }
+
+    /// The revision of the next row told at an open time of the run.
+    pub fn next_revision(&self, interval: TimeInterval, open_at: UnixNanos) -> u32 {
+        let told = self.pieces(interval, open_at, interval.close_of(open_at));
+        told.first().map_or(0, |piece| piece.revision + 1)
+    }
+}
+
+impl Quiet {
+    pub fn state(&mut self, state: &mut State<'_>) {
+        state.i64(&mut self.first_open.0);
+        state.i64(&mut self.count);
+        state.bool(&mut self.unknown);
+        let mut revision = u64::from(self.revision);
+        state.word(&mut revision);
+        self.revision = revision as u32;
+        let mut kind = match self.told {
+            Told::Singly => 0,
+            Told::Together(_) => 1,
+            Told::Growing(_) => 2,
+        };
+        state.word(&mut kind);
+        let mut inside = match std::mem::replace(&mut self.told, Told::Singly) {
+            Told::Singly => Vec::new(),
+            Told::Together(inside) | Told::Growing(inside) => inside,
+        };
+        let mut len = inside.len();
+        state.usize(&mut len);
+        inside.resize(len, Piece { first_open: UnixNanos(0), end: UnixNanos(0), revision: 0 });
+        for piece in &mut inside {
+            state.i64(&mut piece.first_open.0);
+            state.i64(&mut piece.end.0);
+            let mut revision = u64::from(piece.revision);
+            state.word(&mut revision);
+            piece.revision = revision as u32;
+        }
+        self.told = match kind {
+            0 => Told::Singly,
+            1 => Told::Together(inside),
+            _ => Told::Growing(inside),
+        };
+    }
+}
+
+impl Series {
+    /// Closes the quiet intervals up to `until`, which is aligned.
+    pub fn close_quiet<S: OutputSink>(&mut self, until: UnixNanos, desk: &mut Desk<'_, S>) {
+        if until <= self.closed_until {
+            return;
+        }
+        self.told_any = true;
+        let from = self.closed_until;
+        self.closed_until = until;
+        if desk.ending || !desk.gaps.touches(from, until) {
+            self.close_run(from, until, desk.ending, desk);
+            return;
+        }
+        for (from, until, unknown) in self.shaded(from, until, desk) {
+            self.close_run(from, until, unknown, desk);
+        }
+    }
+
+    /// `[from, until)` as runs of intervals that holes touch or do not.
+    pub fn shaded<S: OutputSink>(
+        &self,
+        from: UnixNanos,
+        until: UnixNanos,
+        desk: &Desk<'_, S>,
+    ) -> Vec<(UnixNanos, UnixNanos, bool)> {
+        let mut runs: Vec<(UnixNanos, UnixNanos, bool)> = Vec::new();
+        let mut at = from;
+        for (dark_from, dark_to) in desk.gaps.shadows(from, until) {
+            let dark_open = self.interval.open_of(dark_from).max(at);
+            let dark_close = self.interval.close_of(self.interval.open_of(dark_to)).min(until);
+            if dark_close <= at {
+                continue;
+            }
+            if dark_open > at {
+                runs.push((at, dark_open, false));
+            }
+            match runs.last_mut() {
+                Some(last) if last.2 && last.1 == dark_open => last.1 = dark_close,
+                _ => runs.push((dark_open, dark_close, true)),
+            }
+            at = dark_close;
+        }
+        if at < until {
+            runs.push((at, until, false));
+        }
+        runs
+    }
+
+    pub fn close_run<S: OutputSink>(
+        &mut self,
+        from: UnixNanos,
+        until: UnixNanos,
+        unknown: bool,
+        desk: &mut Desk<'_, S>,
+    ) {
+        let count = (until.0 - from.0) / self.interval.nanos();
+        // With the runs of the same state that it continues it may have become one row.
+        let (mut total, mut start, mut joined) = (count, from, 0usize);
+        for run in self.quiet.iter().rev() {
+            if run.unknown != unknown || run.end(self.interval) != start {
+                break;
+            }
+            (total, start, joined) = (total + run.count, run.first_open, joined + 1);
+        }
+        if joined == 0 {
+            self.finish_stretch(desk);
+        }
+        if total > STRETCH_MIN {
+            let old = self.quiet.split_off(self.quiet.len() - joined);
+            let inside = old.iter().flat_map(|run| run.pieces(self.interval, start, until)).collect();
+            let told = Told::Growing(inside);
+            self.quiet.push_back(Quiet { first_open: start, count: total, unknown, revision: 0, told });
+            return;
+        }
+        match self.quiet.back_mut() {
+            Some(last) if joined > 0 && last.revision == 0 && last.told == Told::Singly => {
+                last.count += count
+            }
+            _ => {
+                let told = Told::Singly;
+                self.quiet.push_back(Quiet { first_open: from, count, unknown, revision: 0, told });
+            }
+        }
+        for i in 0..count {
+            let open_at = UnixNanos(from.0 + i * self.interval.nanos());
+            desk.tell(&quiet_candle(self.interval, open_at, 1, unknown, 0, desk.origin));
+        }
+    }
+
+    /// Tells a long run of quiet whose end is now known.
+    pub fn finish_stretch<S: OutputSink>(&mut self, desk: &mut Desk<'_, S>) {
+        if let Some(last) = self.quiet.back_mut()
+            && let Told::Growing(inside) = &mut last.told
+        {
+            let inside = std::mem::take(inside);
+            last.revision = inside
+                .first()
+                .filter(|piece| piece.first_open == last.first_open)
+                .map_or(0, |piece| piece.revision + 1);
+            last.told = Told::Together(inside);
+            let row = together(self.interval, last, desk.origin);
+            desk.tell(&row);
+        }
+    }
+
+    /// The revision of the next row told at that open time, where a quiet one may have been told.
+    pub fn next_revision_of_quiet(&self, open_at: UnixNanos) -> u32 {
+        let after = self.quiet.partition_point(|run| run.first_open <= open_at);
+        let run = after.checked_sub(1).map(|at| &self.quiet[at]);
+        run.filter(|run| open_at < run.end(self.interval))
+            .map_or(0, |run| run.next_revision(self.interval, open_at))
+    }
+}
+
+pub fn together(interval: TimeInterval, run: &Quiet, origin: Origin) -> Candle {
+    quiet_candle(interval, run.first_open, run.count, run.unknown, run.revision, origin)
+}
+
+pub fn quiet_candle(
+    interval: TimeInterval,
+    open_at: UnixNanos,
+    count: i64,
+    unknown: bool,
+    revision: u32,
+    origin: Origin,
+) -> Candle {
+    Candle {
+        interval: Interval::Time(interval),
+        open_at,
+        close_at: UnixNanos(open_at.0 + count * interval.nanos()),
+        prices: None,
+        volume: Default::default(),
+        quote_volume: Some(Default::default()),
+        trade_count: Some(0),
+        taker_buy_volume: Some(Default::default()),
+        taker_buy_quote_volume: Some(Default::default()),
+        state: if unknown { CandleState::Unknown } else { CandleState::Empty },
+        revision,
+        origin,
+    }
+}
