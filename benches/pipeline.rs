@@ -120,7 +120,7 @@ impl OutputSink for Counting {
 
 fn settings() -> Settings {
     let intervals = ["1s", "1m", "5m", "ticks:1000"].map(|text| text.parse().unwrap());
-    let indicators = "sma(20),sma(14),sma(12),bollinger(20,2),atr(14)";
+    let indicators = "ema(20),rsi(14),macd(12,26,9),bollinger(20,2),atr(14)";
     Settings::new(&intervals, &Spec::parse_list(indicators).unwrap(), 2_000_000_000)
 }
 
