@@ -1,13 +1,12 @@
 //! The same recording gives the same bytes: whatever the shards, the order of files, the pace, the format.
 
-mod common {
-    pub mod program;
-}
+#[path = "common/program.rs"]
+mod program;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::program::{digest, replay, tapewatch};
+use crate::program::{digest, replay, tapewatch};
 
 const INTERVALS: &str = "1s,1m,5m,ticks:100,volume-imbalance:5";
 

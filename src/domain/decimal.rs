@@ -445,11 +445,19 @@ impl<const SCALE: u32> Amount<SCALE> {
 
     /// Appends the decimal text: no exponent, no trailing zeros.
     pub fn write_to(self, out: &mut Vec<u8>) {
-        let (hi, lo) = self.0.into_words();
-        if hi == 0 {
-            write_scaled(out, lo, SCALE);
+        // Products of real prices and quantities have few digits after the point: what is left
+        // after fifteen zeros are taken off fits a shorter form.
+        let (units, scale) = if SCALE == 30 {
+            match div_rem_word(self.0, POW10[15]) {
+                (units, 0) => (units, 15),
+                _ => (self.0, SCALE),
+            }
         } else {
-            write_wide(out, self.0, SCALE);
+            (self.0, SCALE)
+        };
+        match units.into_words() {
+            (0, low) => write_scaled(out, low, scale),
+            _ => write_wide(out, units, scale),
         }
     }
 }
@@ -527,40 +535,53 @@ fn widening_pow10(value: u128, up: u32) -> U256 {
     U256::from_words((high >> 64) + u128::from(carry), sum)
 }
 
+/// Long division by a word.
+#[inline]
+fn div_rem_word(value: U256, divisor: u64) -> (U256, u64) {
+    let (high, low) = value.into_words();
+    let divisor = u128::from(divisor);
+    let mut rest = 0;
+    let mut digit = |word: u64| {
+        let part = (rest << 64) | u128::from(word);
+        rest = part % divisor;
+        part / divisor
+    };
+    let high = if high == 0 { 0 } else { (digit((high >> 64) as u64) << 64) | digit(high as u64) };
+    let low = (digit((low >> 64) as u64) << 64) | digit(low as u64);
+    (U256::from_words(high, low), rest as u64)
+}
+
 /// Appends `mantissa * 10^-scale`.
 fn write_scaled(out: &mut Vec<u8>, mantissa: u128, scale: u32) {
     if scale == 0 {
-        write_integer(out, mantissa);
-        return;
+        return write_integer(out, mantissa);
     }
-    if scale <= 19 {
-        let unit = u128::from(POW10[scale as usize]);
-        let (whole, fraction) = match u64::try_from(mantissa) {
-            Ok(small) => (u128::from(small / POW10[scale as usize]), small % POW10[scale as usize]),
-            Err(_) => (mantissa / unit, (mantissa % unit) as u64),
-        };
-        write_integer(out, whole);
-        write_fraction(out, &[(fraction, scale)]);
-    } else {
-        let unit = u128::from(POW10[15]) * u128::from(POW10[(scale - 15) as usize]);
-        let (whole, fraction) = (mantissa / unit, mantissa % unit);
-        write_integer(out, whole);
-        let low_unit = u128::from(POW10[(scale - 15) as usize]);
-        let parts = [((fraction / low_unit) as u64, 15), ((fraction % low_unit) as u64, scale - 15)];
-        write_fraction(out, &parts);
-    }
+    // The fraction in at most two parts, each within a word.
+    let (upper, lower) = (scale.min(15), scale.saturating_sub(15));
+    let (mantissa, low) = match lower {
+        0 => (mantissa, 0),
+        _ => (
+            mantissa / u128::from(POW10[lower as usize]),
+            (mantissa % u128::from(POW10[lower as usize])) as u64,
+        ),
+    };
+    let unit = POW10[upper as usize];
+    let (whole, high) = match u64::try_from(mantissa) {
+        Ok(short) => (u128::from(short / unit), short % unit),
+        Err(_) => (mantissa / u128::from(unit), (mantissa % u128::from(unit)) as u64),
+    };
+    write_integer(out, whole);
+    write_fraction(out, (high, upper), (low, lower));
 }
 
 #[cold]
 fn write_wide(out: &mut Vec<u8>, mantissa: U256, scale: u32) {
     let unit = U256::new(10).pow(scale);
-    let (whole, fraction) = (mantissa / unit, mantissa % unit);
+    let (whole, fraction) = (mantissa / unit, (mantissa % unit).as_u128());
     out.extend_from_slice(whole.to_string().as_bytes());
-    let fraction = fraction.as_u128();
-    let low = scale.min(15);
-    let low_unit = u128::from(POW10[low as usize]);
-    let parts = [((fraction / low_unit) as u64, scale - low), ((fraction % low_unit) as u64, low)];
-    write_fraction(out, &parts);
+    let (upper, lower) = (scale.min(15), scale.saturating_sub(15));
+    let unit = u128::from(POW10[lower as usize]);
+    write_fraction(out, ((fraction / unit) as u64, upper), ((fraction % unit) as u64, lower));
 }
 
 fn write_integer(out: &mut Vec<u8>, value: u128) {
@@ -568,42 +589,74 @@ fn write_integer(out: &mut Vec<u8>, value: u128) {
     let mut at = digits.len();
     let mut rest = value;
     while rest > u128::from(u64::MAX) {
-        for _ in 0..18 {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
+        at -= 18;
+        put_digits(&mut digits[at..at + 18], (rest % u128::from(POW10[18])) as u64);
+        rest /= u128::from(POW10[18]);
     }
     let mut rest = rest as u64;
-    loop {
+    while rest >= 100 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(pair(rest % 100));
+        rest /= 100;
+    }
+    if rest >= 10 {
+        at -= 2;
+        digits[at..at + 2].copy_from_slice(pair(rest));
+    } else {
         at -= 1;
-        digits[at] = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+        digits[at] = b'0' + rest as u8;
     }
     out.extend_from_slice(&digits[at..]);
 }
 
-/// Appends `.` and the digits of `(value, width)` parts, without trailing zeros; nothing if all are zero.
-fn write_fraction(out: &mut Vec<u8>, parts: &[(u64, u32)]) {
-    if parts.iter().all(|&(value, _)| value == 0) {
+/// Appends `.` and the digits of two `(value, width)` parts, without trailing zeros; nothing if both are zero.
+fn write_fraction(out: &mut Vec<u8>, upper: (u64, u32), lower: (u64, u32)) {
+    if upper.0 == 0 && lower.0 == 0 {
         return;
     }
     out.push(b'.');
-    for &(value, width) in parts {
+    let parts = [upper, lower];
+    let last = usize::from(lower.0 != 0);
+    for (i, (mut value, mut width)) in parts.into_iter().take(last + 1).enumerate() {
+        if i == last {
+            for zeros in [8, 4, 2, 1] {
+                if width > zeros && value % POW10[zeros as usize] == 0 {
+                    value /= POW10[zeros as usize];
+                    width -= zeros;
+                }
+            }
+        }
         let start = out.len();
         out.resize(start + width as usize, b'0');
-        let mut rest = value;
-        for slot in out[start..].iter_mut().rev() {
-            *slot = b'0' + (rest % 10) as u8;
-            rest /= 10;
+        put_digits(&mut out[start..], value);
+    }
+}
+
+/// Fills the slot with the last digits of `value`.
+fn put_digits(slot: &mut [u8], value: u64) {
+    let mut rest = value;
+    let mut pairs = slot.rchunks_exact_mut(2);
+    for two in &mut pairs {
+        two.copy_from_slice(pair(rest % 100));
+        rest /= 100;
+    }
+    if let [first] = pairs.into_remainder() {
+        *first = b'0' + (rest % 10) as u8;
+    }
+}
+
+/// Two digits of a number below 100.
+fn pair(value: u64) -> &'static [u8] {
+    const PAIRS: [[u8; 2]; 100] = {
+        let mut table = [[0; 2]; 100];
+        let mut i = 0;
+        while i < 100 {
+            table[i] = [b'0' + (i / 10) as u8, b'0' + (i % 10) as u8];
+            i += 1;
         }
-    }
-    while out.last() == Some(&b'0') {
-        out.pop();
-    }
+        table
+    };
+    &PAIRS[value as usize]
 }
 
 #[cfg(test)]
