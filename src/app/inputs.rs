@@ -9,6 +9,7 @@ use crate::domain::time::UnixNanos;
 use crate::domain::venue::Venue;
 use crate::replay::merge::Options;
 use crate::replay::recording::InputError;
+use crate::venues;
 
 /// What recordings do not say of themselves, and what of them is wanted; for every command that reads them.
 #[derive(Debug, clap::Args)]
@@ -40,7 +41,7 @@ impl InputArguments {
             from: None,
             to: None,
             interval,
-            frame_parsers: &[],
+            frame_parsers: venues::PARSERS,
             max_quarantined: self.max_quarantined,
             quarantine,
         }
