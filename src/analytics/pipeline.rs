@@ -51,8 +51,9 @@ impl Settings {
 pub struct Counts {
     /// Accepted distinct trades.
     pub trades: u64,
+    /// Copies of trades that were known.
     pub duplicates: u64,
-    /// Duplicates that differ from the first of their id.
+    /// Copies that differ from the first of their id.
     pub conflicting: u64,
     /// Accepted trades that came more than the grace period behind the newest one.
     pub late: u64,
@@ -189,10 +190,7 @@ impl<'s> SymbolPipeline<'s> {
         match self.ledger.admit(trade, at, now, &mut self.gaps, dirty) {
             Admission::Accepted { repaired } => self.accept(trade, repaired, dirty, archive, out),
             Admission::Duplicate => self.counts.duplicates += 1,
-            Admission::Conflicting => {
-                self.counts.duplicates += 1;
-                self.counts.conflicting += 1;
-            }
+            Admission::Conflicting => self.counts.conflicting += 1,
             Admission::Held => {}
             Admission::Refused(reason) => self.refuse(at, reason, out),
         }

@@ -221,7 +221,7 @@ fn tell(arguments: &ReplayArguments, summary: &Summary) -> Result<(), Failure> {
     let directory: &Path = &arguments.out;
     let skipped = [
         (summary.duplicates, "duplicates"),
-        (summary.conflicting, "of them conflicting"),
+        (summary.conflicting, "conflicting"),
         (summary.late, "late"),
         (summary.quarantined, "quarantined"),
         (summary.gaps, "gaps"),

@@ -78,14 +78,12 @@ impl Recording {
             let id = trade.id.to_string();
             if rule != IdRule::Absent && !id.is_empty() {
                 if let Some(first) = firsts.get(&id) {
-                    tally.duplicates += 1;
                     let equal = first.price == trade.price
                         && first.quantity == trade.quantity
                         && first.exchange_at == trade.exchange_at
                         && first.taker_side == trade.taker_side;
-                    if !equal {
-                        tally.conflicting += 1;
-                    }
+                    let copies = if equal { &mut tally.duplicates } else { &mut tally.conflicting };
+                    *copies += 1;
                     continue;
                 }
                 firsts.insert(id.clone(), trade.clone());

@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 pub struct Summary {
     /// Accepted distinct trades.
     pub trades: u64,
+    /// Copies of trades that were known.
     pub duplicates: u64,
-    /// Duplicates that differ from the first of their id.
+    /// Copies that differ from the first of their id.
     pub conflicting: u64,
     /// Accepted trades that came more than the grace period behind the newest one.
     pub late: u64,
