@@ -195,7 +195,9 @@ pub struct Batch {
     /// Instruments first met here.
     pub listed: Vec<Listed>,
     pub skipped: Vec<Skipped>,
-    /// Lines read.
+    /// What somebody should know of the recording as a whole.
+    pub notes: Vec<String>,
+    /// Lines, or records, read.
     pub lines: u64,
     enlisted: u32,
 }
@@ -206,6 +208,7 @@ impl Batch {
         self.entries.clear();
         self.listed.clear();
         self.skipped.clear();
+        self.notes.clear();
         self.lines = 0;
         self.enlisted = enlisted;
     }

@@ -37,6 +37,8 @@ pub struct Part {
 
 #[derive(Clone, Debug)]
 enum Packing {
+    /// No text at all: a directory of segments, or one of them.
+    Journal,
     Plain,
     Gzip,
     /// Entry of an archive, as it is.
@@ -58,15 +60,18 @@ impl Part {
         let failed = |e: io::Error| cannot_open(&name, &e);
         let metadata = std::fs::metadata(path).map_err(failed)?;
         if metadata.is_dir() {
-            return Err(InputError::Refused(format!(
-                "{name} is a directory: only a journal is read from a directory, other recordings file by file"
-            )));
+            return Self::journal_in(path, name);
         }
         let mut file = File::open(path).map_err(failed)?;
         let mut magic = Vec::new();
         file.by_ref().take(16).read_to_end(&mut magic).map_err(failed)?;
         if magic.is_empty() {
             return Err(InputError::Refused(format!("{name} is empty")));
+        }
+        // A sealed segment is compressed and told by its name.
+        if magic.starts_with(b"TWJRNL") || name.ends_with(".twj.lz4") {
+            let packing = Packing::Journal;
+            return Ok(vec![Self { path: path.to_owned(), name, packing, bytes: metadata.len() }]);
         }
         if magic.starts_with(b"PK\x03\x04") || magic.starts_with(b"PK\x05\x06") {
             return Self::entries_of(path, &name, file);
@@ -128,6 +133,34 @@ impl Part {
         Ok(parts)
     }
 
+    /// A directory of segments, or a data directory with one inside.
+    fn journal_in(path: &Path, name: String) -> Result<Vec<Self>, InputError> {
+        let is_segment = |name: &str| name.ends_with(".twj") || name.ends_with(".twj.lz4");
+        let bytes_in = |dir: &Path| -> Option<u64> {
+            let segments = std::fs::read_dir(dir).ok()?.flatten();
+            let mut sizes = segments
+                .filter(|file| file.file_name().to_str().is_some_and(is_segment))
+                .map(|file| file.metadata().map_or(0, |metadata| metadata.len()))
+                .peekable();
+            sizes.peek()?;
+            Some(sizes.sum())
+        };
+        for dir in [path.to_owned(), path.join("journal")] {
+            if let Some(bytes) = bytes_in(&dir) {
+                let name = dir.display().to_string();
+                return Ok(vec![Self { path: dir, name, packing: Packing::Journal, bytes }]);
+            }
+        }
+        Err(InputError::Refused(format!(
+            "{name} is a directory without a journal (files such as 0000000001.twj); other recordings are read file by file"
+        )))
+    }
+
+    /// Where the journal lies, if it is one.
+    pub fn journal(&self) -> Option<&Path> {
+        matches!(self.packing, Packing::Journal).then_some(self.path.as_path())
+    }
+
     /// Path, and entry: for messages.
     pub fn name(&self) -> &str {
         &self.name
@@ -156,6 +189,9 @@ impl Part {
         let mut file = File::open(&self.path).map_err(failed)?;
         let mut seek = |offset| file.seek(SeekFrom::Start(offset)).map_err(failed);
         let reader: Box<dyn Read + Send> = match self.packing {
+            Packing::Journal => {
+                return Err(InputError::Refused(format!("{} is a journal, not a text", self.name)));
+            }
             Packing::Plain => Box::new(Counted { inner: file, read }),
             Packing::Gzip => {
                 let buffered = io::BufReader::with_capacity(READ_BYTES, Counted { inner: file, read });

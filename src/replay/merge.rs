@@ -18,7 +18,7 @@ use crate::domain::output::Position;
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::Venue;
 use crate::replay::decoder::{Batch, Facts, FormatEntry, Listed, Stream, happened_at};
-use crate::replay::formats::{AUTO, choose, names};
+use crate::replay::formats::{AUTO, choose, journal, names};
 use crate::replay::lines::Part;
 use crate::replay::quarantine::Quarantine;
 use crate::replay::recording::{Entry, FILES_MAX, InputError, file_and_line, position};
@@ -73,6 +73,7 @@ pub struct Inputs {
     bytes_read: Arc<AtomicU64>,
     bytes_total: u64,
     threads: usize,
+    notes: Vec<String>,
 }
 
 /// One text of the run.
@@ -162,6 +163,7 @@ impl Inputs {
             bytes_read: Arc::default(),
             bytes_total,
             threads: 0,
+            notes: Vec::new(),
         };
         // The weakest rule of all recordings holds from the first trade on, and what must not be mixed is
         // refused before anything runs.
@@ -234,6 +236,11 @@ impl Inputs {
         self.bytes_total
     }
 
+    /// What somebody should know of the recordings: a torn tail.
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
     /// Flushes what was quarantined. To be called once, at the end.
     pub fn finish(&mut self) -> Result<(), InputError> {
         self.quarantine.finish()
@@ -287,6 +294,7 @@ impl Inputs {
         reading.has_more = reading.feed.next_batch(&mut reading.batch)?;
         reading.taken = 0;
         self.lines_read += reading.batch.lines;
+        self.notes.append(&mut reading.batch.notes);
         for listed in std::mem::take(&mut reading.batch.listed) {
             let index = self.enlist(listed, rank)?;
             reading.indices.push(index);
@@ -371,6 +379,10 @@ impl Inputs {
         let mut differing = Vec::new();
         batch.retain(|entry| {
             let Event::Candle(candle) = &entry.event else { return true };
+            // A journal's candles are as they were told.
+            if self.streams.get(&entry.instrument).is_some_and(|(stream, _)| *stream != Stream::Candles) {
+                return true;
+            }
             match self.candles.get_mut(&entry.instrument) {
                 Some(last) if last.open_at == candle.open_at => {
                     if last != candle {
@@ -412,7 +424,11 @@ fn look_into(part: Part, format: &str, options: &Options) -> Result<Recording, I
     let refused = |why: String| InputError::Refused(format!("{name}: {why}"));
     let sample = sample(&part)?;
     let facts = facts(&part, options, &[]);
-    let format = choose(format, &sample, &facts).map_err(refused)?;
+    let format = match part.journal() {
+        None => choose(format, &sample, &facts).map_err(refused)?,
+        Some(_) if format == AUTO || format == journal::ENTRY.name => &journal::ENTRY,
+        Some(_) => return Err(refused(format!("is a journal, but --format says {format}"))),
+    };
     let mut source = Source::open(&part, format, &sample, &facts, Arc::default())?;
     let mut batch = Batch::default();
     let mut foreign = None;

@@ -7,6 +7,7 @@ use std::thread;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::replay::decoder::{Batch, Decoder, Facts, FormatEntry, SHOWN_LINE_CHARS, Sample};
+use crate::replay::formats::journal::JournalSource;
 use crate::replay::lines::{LINE_BYTES_MAX, Line, Lines, Part};
 use crate::replay::recording::InputError;
 
@@ -17,10 +18,13 @@ const SKIPPED_PER_BATCH: usize = 256;
 /// Batches decoded ahead of their use; when they are that many the thread waits.
 const BATCHES_AHEAD: usize = 4;
 
-/// The first lines of a part.
+/// The first lines of a part; none of a journal.
 pub fn sample(part: &Part) -> Result<Sample, InputError> {
-    let mut lines = part.open(Arc::default())?;
     let mut sample = Sample::default();
+    if part.journal().is_some() {
+        return Ok(sample);
+    }
+    let mut lines = part.open(Arc::default())?;
     let mut bytes = 0;
     while sample.lines.len() < Sample::LINES_MAX && bytes < Sample::BYTES_MAX {
         match lines.next_line() {
@@ -40,8 +44,38 @@ pub fn sample(part: &Part) -> Result<Sample, InputError> {
     Ok(sample)
 }
 
+/// What batches come from.
+pub enum Source {
+    Text(Box<TextSource>),
+    Journal(Box<JournalSource>),
+}
+
+impl Source {
+    /// Opens a recording at its beginning.
+    pub fn open(
+        part: &Part,
+        format: &FormatEntry,
+        sample: &Sample,
+        facts: &Facts<'_>,
+        bytes_read: Arc<AtomicU64>,
+    ) -> Result<Self, InputError> {
+        match part.journal() {
+            Some(path) => Ok(Self::Journal(Box::new(JournalSource::open(path, bytes_read)?))),
+            None => Ok(Self::Text(Box::new(TextSource::open(part, format, sample, facts, bytes_read)?))),
+        }
+    }
+
+    /// Replaces what the batch holds; `false`: the recording has ended, and this batch is the last.
+    pub fn next_batch(&mut self, batch: &mut Batch) -> Result<bool, InputError> {
+        match self {
+            Self::Text(source) => source.next_batch(batch),
+            Self::Journal(source) => source.next_batch(batch),
+        }
+    }
+}
+
 /// A text and its decoder.
-pub struct Source {
+pub struct TextSource {
     name: String,
     lines: Lines,
     decoder: Box<dyn Decoder>,
@@ -50,8 +84,8 @@ pub struct Source {
     ended: bool,
 }
 
-impl Source {
-    pub fn open(
+impl TextSource {
+    fn open(
         part: &Part,
         format: &FormatEntry,
         sample: &Sample,
@@ -64,8 +98,7 @@ impl Source {
         Ok(Self { name, lines, decoder, enlisted: 0, lines_ended: false, ended: false })
     }
 
-    /// Replaces what the batch holds; `false`: the text has ended, and this batch is the last.
-    pub fn next_batch(&mut self, batch: &mut Batch) -> Result<bool, InputError> {
+    fn next_batch(&mut self, batch: &mut Batch) -> Result<bool, InputError> {
         batch.begin(self.enlisted);
         let more = self.fill(batch);
         self.enlisted = batch.enlisted();
@@ -110,13 +143,13 @@ fn refused(name: &str, why: &str) -> InputError {
 
 /// A source, read here when asked or ahead on a thread of its own. The batches are the same.
 pub enum Feed {
-    Here(Box<Source>),
+    Here(Source),
     Ahead { full: Receiver<Result<(Batch, bool), InputError>>, empty: Sender<Batch> },
 }
 
 impl Feed {
     pub fn here(source: Source) -> Self {
-        Self::Here(Box::new(source))
+        Self::Here(source)
     }
 
     pub fn ahead(mut source: Source) -> Self {

@@ -7,6 +7,7 @@ pub mod binance_trades;
 pub mod bybit_trades;
 pub mod cryptofeed;
 pub mod csv;
+pub mod journal;
 pub mod jsonl;
 pub mod kraken_trades;
 pub mod ohlcv;
@@ -34,19 +35,17 @@ pub const FORMATS: &[FormatEntry] = &[
 
 /// Found out from content, then name.
 pub const AUTO: &str = "auto";
-/// A directory of segments.
-pub const JOURNAL: &str = "journal";
 
 /// What `--format` may say.
 pub fn names() -> impl Iterator<Item = &'static str> {
-    [AUTO, JOURNAL].into_iter().chain(FORMATS.iter().map(|entry| entry.name))
+    [AUTO, journal::ENTRY.name].into_iter().chain(FORMATS.iter().map(|entry| entry.name))
 }
 
 /// The format of that name, or the one that the text looks like.
 pub fn choose(name: &str, sample: &Sample, facts: &Facts<'_>) -> Result<&'static FormatEntry, String> {
     if name != AUTO {
         return FORMATS.iter().find(|entry| entry.name == name).ok_or_else(|| {
-            if name == JOURNAL {
+            if name == journal::ENTRY.name {
                 return "is no directory of a journal".to_owned();
             }
             format!("format {name:?} is unknown: allowed are {}", names().collect::<Vec<_>>().join(", "))

@@ -1,0 +1,228 @@
+//! `journal`: a directory of segments, or one of them; no text, and read by [`crate::journal`].
+//!
+//! The order is the log's own. A tick reaches each instrument of the partitions that it names, in
+//! their order; an event that was journalled as skipped is passed over. Nothing is changed: a
+//! torn tail is read up to its last whole block and noted.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::domain::event::Event;
+use crate::domain::output::Position;
+use crate::journal::entry::{Entry, InstrumentNumber};
+use crate::journal::error::JournalError;
+use crate::journal::kind::Kind;
+use crate::journal::reader::{Reader, Tail};
+use crate::replay::decoder::{Batch, FormatEntry, Likeness, Stream};
+use crate::replay::recording::InputError;
+use crate::replay::roster::InstrumentIndex;
+
+/// Never chosen by the looks of a text.
+pub static ENTRY: FormatEntry = FormatEntry {
+    name: "journal",
+    sniff: |_, _| Likeness::No,
+    open: |_, _| Err("is no directory of a journal".to_owned()),
+    mixes_kinds: false,
+};
+
+/// A journal being read.
+pub struct JournalSource {
+    reader: Reader,
+    /// Events that are passed over.
+    skipped: HashSet<(u32, Position)>,
+    /// Instruments told so far: the reader's numbers are the text's own.
+    enlisted: u32,
+    /// Instruments of each partition.
+    partitions: Vec<Vec<InstrumentIndex>>,
+    records: u64,
+    /// Number and length of the segment that is being read.
+    segment: (u64, u64),
+    bytes_read: Arc<AtomicU64>,
+}
+
+impl JournalSource {
+    pub fn open(path: &Path, bytes_read: Arc<AtomicU64>) -> Result<Self, InputError> {
+        let mut skipped = HashSet::new();
+        // Which events were skipped stands behind them in the log.
+        let mut looking = Reader::open(path).map_err(input_error)?.only(&[Kind::Skipped]);
+        while let Some(entry) = looking.next_entry().map_err(input_error)? {
+            if let Entry::Skipped { partition, skipped: at, .. } = entry {
+                skipped.insert((partition, at));
+            }
+        }
+        Ok(Self {
+            reader: Reader::open(path).map_err(input_error)?,
+            skipped,
+            enlisted: 0,
+            partitions: Vec::new(),
+            records: 0,
+            segment: (0, 0),
+            bytes_read,
+        })
+    }
+
+    /// As a text's source does: `false` with the last batch.
+    pub fn next_batch(&mut self, batch: &mut Batch) -> Result<bool, InputError> {
+        batch.begin(self.enlisted);
+        let Some(block) = self.reader.next_block().map_err(input_error)? else {
+            self.bytes_read.fetch_add(self.segment.1, Ordering::Relaxed);
+            self.segment.1 = 0;
+            if let Tail::Torn { file, offset, bytes } = self.reader.tail() {
+                batch.notes.push(torn(file, *offset, *bytes));
+            }
+            return Ok(false);
+        };
+        for listed in &block.instruments()[self.enlisted as usize..] {
+            let index = batch.enlist(listed.instrument.clone(), listed.rule, Stream::Journal);
+            let partition = listed.partition as usize;
+            if partition >= self.partitions.len() {
+                self.partitions.resize_with(partition + 1, Vec::new);
+            }
+            self.partitions[partition].push(index);
+        }
+        self.enlisted = batch.enlisted();
+        let (skipped, instruments) = (&self.skipped, block.instruments());
+        let is_skipped = |instrument: InstrumentNumber, at: Position| {
+            !skipped.is_empty() && skipped.contains(&(instruments[instrument.0 as usize].partition, at))
+        };
+        let before = self.records;
+        let records = &mut self.records;
+        if let Some(trades) = block.trades() {
+            for trade in trades {
+                let trade = trade.map_err(input_error)?;
+                *records += 1;
+                if !is_skipped(trade.instrument, trade.at) {
+                    batch.push(InstrumentIndex(trade.instrument.0), *records, Event::Trade(trade.trade));
+                }
+            }
+        } else {
+            let partitions = &self.partitions;
+            block
+                .for_each(|entry| {
+                    *records += 1;
+                    match entry {
+                        Entry::Event { instrument, at, event } => {
+                            if !is_skipped(instrument, at) {
+                                batch.push(InstrumentIndex(instrument.0), *records, event);
+                            }
+                        }
+                        Entry::Tick { venue_at, partitions: reached } => {
+                            for (partition, at) in reached {
+                                if skipped.contains(&(partition, at)) {
+                                    continue;
+                                }
+                                for &index in partitions.get(partition as usize).into_iter().flatten() {
+                                    batch.push(index, *records, Event::Tick { venue_at });
+                                }
+                            }
+                        }
+                        Entry::Config { .. } | Entry::Version { .. } | Entry::Skipped { .. } => {}
+                    }
+                })
+                .map_err(input_error)?;
+        }
+        batch.lines = self.records - before;
+        self.count_bytes();
+        Ok(true)
+    }
+
+    fn count_bytes(&mut self) {
+        let Some((header, length)) = self.reader.segment() else { return };
+        if header.number != self.segment.0 {
+            self.bytes_read.fetch_add(self.segment.1, Ordering::Relaxed);
+            self.segment = (header.number, length);
+        }
+    }
+}
+
+fn torn(file: &Path, offset: u64, bytes: u64) -> String {
+    let file = file.display();
+    format!("{file}: offset {offset}: the last block is torn, {bytes} bytes of it are there: read up to it")
+}
+
+/// Damage and failing disks stop a run that began; what is no journal of ours is refused.
+fn input_error(error: JournalError) -> InputError {
+    match error {
+        JournalError::NotAFile(_)
+        | JournalError::NoSegments(_)
+        | JournalError::NotASegment(_)
+        | JournalError::FormatVersion { .. }
+        | JournalError::UnknownKind { .. }
+        | JournalError::Schema { .. } => InputError::Refused(error.to_string()),
+        error => InputError::Failed(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::{Side, Trade, TradeId};
+    use crate::domain::fields::{price, quantity};
+    use crate::domain::time::UnixNanos;
+    use crate::domain::venue::IdRule;
+    use crate::journal::writer::{Writer, WriterOptions};
+    use crate::replay::merge::{Inputs, Options};
+
+    fn trade(id: u64) -> Event {
+        Event::Trade(Trade {
+            price: price(b"61000.5").unwrap(),
+            quantity: quantity(b"0.1").unwrap(),
+            exchange_at: UnixNanos(1_700_000_000_000_000_000 + id as i64),
+            received_at: None,
+            id: TradeId::Number(id),
+            taker_side: Some(Side::Buy),
+            trade_count: 1,
+        })
+    }
+
+    #[test]
+    fn a_journal_comes_back_in_its_own_order() {
+        let dir = tempfile::tempdir().unwrap();
+        let journal = dir.path().join("journal");
+        std::fs::create_dir(&journal).unwrap();
+        let mut writer = Writer::create(&journal, WriterOptions::default()).unwrap();
+        let instruments = ["binance:BTC-USDT", "okx:BTC-USDT"].map(|name| name.parse().unwrap());
+        let numbers = instruments.clone().map(|instrument| writer.define(&instrument, IdRule::Contiguous));
+        for id in [1, 3, 2] {
+            for number in numbers {
+                writer.append(number, &trade(id)).unwrap();
+            }
+        }
+        writer.close().unwrap();
+        for path in [dir.path(), &journal] {
+            let mut inputs = Inputs::open(&[path.to_owned()], Options::default()).unwrap();
+            let (mut batch, mut found) = (Vec::new(), Vec::new());
+            while inputs.next_batch(&mut batch).unwrap() {
+                found.extend(batch.drain(..).map(|entry| {
+                    (
+                        inputs.roster().get(entry.instrument).0.to_string(),
+                        entry.event,
+                        inputs.place(entry.position).1,
+                    )
+                }));
+            }
+            let expected: Vec<_> = [1, 3, 2]
+                .into_iter()
+                .flat_map(|id| instruments.clone().map(|instrument| (instrument.to_string(), trade(id))))
+                .zip(1..)
+                .map(|((instrument, event), record)| (instrument, event, record))
+                .collect();
+            assert_eq!(found, expected);
+            assert_eq!(inputs.lines_read(), 6);
+            assert_eq!(inputs.bytes_read(), inputs.bytes_total());
+        }
+    }
+
+    #[test]
+    fn what_is_no_journal_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let open = |options| Inputs::open(&[dir.path().to_owned()], options).err().unwrap().to_string();
+        assert!(open(Options::default()).contains("without a journal"));
+        std::fs::write(dir.path().join("0000000001.twj"), b"x").unwrap();
+        assert!(open(Options::default()).contains("0000000001.twj"));
+        let as_csv = Options { format: Some("csv".to_owned()), ..Options::default() };
+        assert!(open(as_csv).contains("--format says csv"));
+    }
+}
