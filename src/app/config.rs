@@ -4,7 +4,7 @@
 //! everything that is wrong with them at once. The embedded file is the one place where
 //! defaults stand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fmt, fs, io};
@@ -493,14 +493,19 @@ fn read_url(layers: &mut Layers, key: &str, schemes: &[&str]) -> Option<String> 
     Some(text)
 }
 
+/// What is printed of a file that is no configuration at all.
+const PROBLEMS_PRINTED_MAX: usize = 100;
+
 fn lines(problems: &[Problem]) -> String {
     // Each once: a list may hold the same mistake twice.
-    let mut seen = BTreeMap::new();
-    let lines: Vec<String> = problems
-        .iter()
-        .map(ToString::to_string)
-        .filter(|line| seen.insert(line.clone(), ()).is_none())
-        .collect();
+    let mut seen = BTreeSet::new();
+    let mut lines: Vec<String> =
+        problems.iter().map(ToString::to_string).filter(|line| seen.insert(line.clone())).collect();
+    let more = lines.len().saturating_sub(PROBLEMS_PRINTED_MAX);
+    if more > 0 {
+        lines.truncate(PROBLEMS_PRINTED_MAX);
+        lines.push(format!("and {more} problems more"));
+    }
     lines.join("\n")
 }
 
@@ -634,6 +639,14 @@ mod tests {
         let config =
             Config::read(layers_with("[api]\nlisten = '127.0.0.1:8080'\n[storage.embedded]\nenabled = true"));
         assert_eq!(config.unwrap().unread_tables().into_iter().collect::<Vec<_>>(), ["api", "storage"]);
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_told_within_bounds() {
+        let file: String = (0..10_000).map(|i| format!("key_{i} = {i}\n")).collect();
+        let printed = Config::read(layers_with(&file)).unwrap_err().to_string();
+        assert_eq!(printed.lines().count(), PROBLEMS_PRINTED_MAX + 1);
+        assert!(printed.ends_with("and 9900 problems more"), "{printed}");
     }
 
     #[test]
