@@ -6,6 +6,10 @@ mod program;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tapewatch::domain::venue::IdRule;
+use tapewatch::journal::writer::{Writer, WriterOptions};
+use tapewatch::replay::generate::market::Market;
+
 use crate::program::{digest, replay, tapewatch};
 
 const INTERVALS: &str = "1s,1m,5m,ticks:100,volume-imbalance:5";
@@ -76,6 +80,12 @@ fn a_journal_replays_to_the_digest_of_what_was_imported() {
     arguments.extend(["--to", journal.to_str().unwrap()]);
     let output = tapewatch(&arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let sealed = dir.path().join("sealed");
+    *arguments.last_mut().unwrap() = sealed.to_str().unwrap();
+    arguments.push("--sealed");
+    let output = tapewatch(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(run(dir.path(), &[&sealed], &[]), expected, "sealed");
     for flags in [&["--shards", "1"][..], &["--shards", "4"], &["--format", "journal"]] {
         assert_eq!(run(dir.path(), &[&journal], flags), expected, "{flags:?}");
     }
@@ -128,4 +138,35 @@ fn another_digest_than_expected_fails_and_says_both() {
     assert_eq!(output.status.code(), Some(1));
     let message = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(message.contains(&wrong) && message.contains("digest"), "{message}");
+}
+
+#[test]
+fn a_journal_replays_under_the_configuration_recorded_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let journal = dir.path().join("journal");
+    let recorded = "[engine]\nintervals = [\"5s\"]\nindicators = [\"sma(3)\"]\ngrace = \"1s\"\n";
+    let mut writer = Writer::create(&journal, WriterOptions::default()).unwrap();
+    writer.append_config(recorded, &[0]).unwrap();
+    let mut market = Market::bench_one(3);
+    let instrument = market.instruments()[0].clone();
+    let number = writer.define(&instrument, IdRule::Contiguous);
+    for (_, trade) in market.by_ref().take(3_000) {
+        writer.append_trade(number, &trade).unwrap();
+    }
+    writer.close().unwrap();
+    let file = dir.path().join("recorded.toml");
+    fs::write(&file, recorded).unwrap();
+    let out = dir.path().join("out");
+    let under = |flags: &[&str]| {
+        let summary = replay(&[&journal], &out, flags);
+        (digest(&summary), summary["config_digest"].clone())
+    };
+    let expected = under(&["--config", file.to_str().unwrap()]);
+    assert_eq!(under(&[]), expected);
+    let rows = fs::read_to_string(out.join("candles.csv")).unwrap();
+    assert!(rows.lines().skip(1).all(|line| line.contains(",5s,")), "only the recorded interval");
+    let flagged = under(&["--intervals", "1m"]);
+    assert_ne!(flagged, expected, "flags win");
+    let rows = fs::read_to_string(out.join("candles.csv")).unwrap();
+    assert!(rows.lines().skip(1).all(|line| line.contains(",1m,")));
 }

@@ -159,6 +159,26 @@ impl Config {
         Self::read(layers)
     }
 
+    /// Reads the configuration under which a journal was made, as it was recorded there: the
+    /// environment of today has no say in it, a file that is named and the flags do.
+    pub fn recorded(
+        journal: &str,
+        text: &str,
+        file: Option<&Path>,
+        flags: &[FlagSetting],
+    ) -> Result<Self, ConfigError> {
+        let mut layers = Layers::default();
+        layers.put_default(DEFAULT);
+        layers.put_file(&format!("{journal} (recorded)"), text);
+        if let Some(path) = file {
+            layers.put_file(&path.display().to_string(), &read_text(path)?);
+        }
+        for (key, flag, text) in flags {
+            layers.put_flag(key, flag, text);
+        }
+        Self::read(layers)
+    }
+
     /// Checks the layers; the embedded default must be the lowest.
     pub fn read(mut layers: Layers) -> Result<Self, ConfigError> {
         refuse_unknown(&mut layers);

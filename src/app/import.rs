@@ -15,6 +15,8 @@ use crate::domain::event::Event;
 use crate::domain::interval::Interval;
 use crate::journal::entry::InstrumentNumber;
 use crate::journal::error::JournalError;
+use crate::journal::seal::seal;
+use crate::journal::segment::SegmentFile;
 use crate::journal::writer::{Writer, WriterOptions};
 use crate::replay::merge::Inputs;
 use crate::replay::results::directory::QUARANTINE;
@@ -30,6 +32,9 @@ pub struct ImportArguments {
     /// Length of ready candles (--format ohlcv)
     #[arg(long, value_name = "INTERVAL")]
     interval: Option<Interval>,
+    /// Seal it: compressed, for keeping; read as it is
+    #[arg(long)]
+    sealed: bool,
     /// One JSON object instead of text
     #[arg(long)]
     json: bool,
@@ -126,6 +131,11 @@ fn fill(arguments: &ImportArguments, dir: &Path) -> Result<Imported, Failure> {
     }
     writer.close()?;
     inputs.finish()?;
+    if arguments.sealed {
+        for segment in SegmentFile::list(dir)? {
+            seal(&segment.path)?;
+        }
+    }
     progress.finish();
     imported.instruments = inputs.roster().len();
     imported.quarantined = inputs.quarantined();

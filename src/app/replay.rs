@@ -11,7 +11,9 @@ use crate::app::inputs::{self, InputArguments};
 use crate::app::outcome::{self, Failure};
 use crate::domain::interval::{Interval, TimeInterval};
 use crate::domain::time::UnixNanos;
+use crate::journal::survey::Survey;
 use crate::replay::driver::{self, DriverError, Outcome, Plan};
+use crate::replay::lines::journal_in;
 use crate::replay::merge::{Inputs, Options};
 use crate::replay::report::page::{self, Limits};
 use crate::replay::results::directory::{OutDir, QUARANTINE, ResultsError};
@@ -94,6 +96,33 @@ impl ReplayArguments {
         settings.into_iter().filter_map(|(key, flag, text)| Some((key, flag, text.clone()?))).collect()
     }
 
+    /// A journal replays under the configuration recorded in it, all else under that of today.
+    fn configuration(&self) -> Result<Config, Failure> {
+        let file = self.config.as_deref();
+        let mut recorded = Vec::new();
+        for path in &self.input.paths {
+            let (name, text) = match journal_in(path) {
+                Some(dir) => (dir.display().to_string(), Survey::of(&dir)?.config),
+                None => (path.display().to_string(), None),
+            };
+            recorded.push((name, text));
+        }
+        let differs = |text: &Option<String>| *text != recorded[0].1;
+        match recorded.iter().find(|(_, text)| differs(text)) {
+            // Which of them would hold?
+            Some((other, _)) if file.is_none() => Err(Failure::refused(format!(
+                "{} and {other} were not recorded under one configuration: name one with --config",
+                recorded[0].0
+            ))),
+            None if recorded[0].1.is_some() => {
+                let (name, text) = &recorded[0];
+                Config::recorded(name, text.as_deref().unwrap_or_default(), file, &self.flags())
+                    .map_err(Failure::refused)
+            }
+            _ => Config::load(file, &self.flags()).map_err(Failure::refused),
+        }
+    }
+
     /// `quarantine`: where skipped lines go.
     fn options(&self, quarantine: PathBuf) -> Options {
         let interval = self.intervals.as_deref().and_then(inputs::first_interval);
@@ -115,7 +144,7 @@ impl ReplayArguments {
 }
 
 pub fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {
-    let config = Config::load(arguments.config.as_deref(), &arguments.flags()).map_err(Failure::refused)?;
+    let config = arguments.configuration()?;
     let speed = arguments.speed()?;
     let expected = arguments.expect.as_deref().map(str::to_ascii_lowercase);
     if let Some(text) =

@@ -53,6 +53,23 @@ enum Packing {
     },
 }
 
+/// The directory of the segments: the path itself, or `journal` in it (a data directory).
+pub fn journal_in(path: &Path) -> Option<PathBuf> {
+    [path.to_owned(), path.join("journal")].into_iter().find(|dir| segment_bytes(dir).is_some())
+}
+
+/// Bytes of all segments in a directory; `None` where there are none.
+fn segment_bytes(dir: &Path) -> Option<u64> {
+    let is_segment = |name: &str| name.ends_with(".twj") || name.ends_with(".twj.lz4");
+    let segments = std::fs::read_dir(dir).ok()?.flatten();
+    let mut sizes = segments
+        .filter(|file| file.file_name().to_str().is_some_and(is_segment))
+        .map(|file| file.metadata().map_or(0, |metadata| metadata.len()))
+        .peekable();
+    sizes.peek()?;
+    Some(sizes.sum())
+}
+
 impl Part {
     /// The texts of a file, in order of name.
     pub fn all_of(path: &Path) -> Result<Vec<Self>, InputError> {
@@ -135,25 +152,20 @@ impl Part {
 
     /// A directory of segments, or a data directory with one inside.
     fn journal_in(path: &Path, name: String) -> Result<Vec<Self>, InputError> {
-        let is_segment = |name: &str| name.ends_with(".twj") || name.ends_with(".twj.lz4");
-        let bytes_in = |dir: &Path| -> Option<u64> {
-            let segments = std::fs::read_dir(dir).ok()?.flatten();
-            let mut sizes = segments
-                .filter(|file| file.file_name().to_str().is_some_and(is_segment))
-                .map(|file| file.metadata().map_or(0, |metadata| metadata.len()))
-                .peekable();
-            sizes.peek()?;
-            Some(sizes.sum())
-        };
-        for dir in [path.to_owned(), path.join("journal")] {
-            if let Some(bytes) = bytes_in(&dir) {
-                let name = dir.display().to_string();
-                return Ok(vec![Self { path: dir, name, packing: Packing::Journal, bytes }]);
+        match journal_in(path) {
+            Some(dir) => {
+                let bytes = segment_bytes(&dir).unwrap_or_default();
+                Ok(vec![Self {
+                    name: dir.display().to_string(),
+                    path: dir,
+                    packing: Packing::Journal,
+                    bytes,
+                }])
             }
+            None => Err(InputError::Refused(format!(
+                "{name} is a directory without a journal (files such as 0000000001.twj); other recordings are read file by file"
+            ))),
         }
-        Err(InputError::Refused(format!(
-            "{name} is a directory without a journal (files such as 0000000001.twj); other recordings are read file by file"
-        )))
     }
 
     /// Where the journal lies, if it is one.
