@@ -165,7 +165,10 @@ fn open(sample: &Sample, facts: &Facts<'_>) -> Result<Box<dyn Decoder>, String> 
         None if is_kline(sample.first()) || is_array(sample.first()) => (0, None),
         None => {
             let first = shown(sample.first(), 80);
-            return Err(format!("line 1: {first:?} is no header of ready candles: allowed is {ALLOWED}"));
+            return Err(format!(
+                "line 1: {first:?} is no header of ready candles: allowed is {ALLOWED}; \
+                 where a file has none, write one that names its columns before its first row"
+            ));
         }
     };
     let (named_venue, named_symbol) = named(facts.file_name);
@@ -600,7 +603,7 @@ mod tests {
             hourly(with(facts("x.csv"), "binance:BTC-USDT")),
             "ohlcv",
             headerless,
-            "allowed is open_time",
+            "names its columns before its first row",
         );
         let no_volume = "time,open,high,low,close\n1609459200,1,1,1,1\n";
         check_refused(hourly(with(facts("x.csv"), "binance:BTC-USDT")), "ohlcv", no_volume, "\"volume\"");
