@@ -90,6 +90,7 @@ impl Decimal {
     pub fn parse(text: &[u8]) -> Result<Self, DecimalError> {
         // Venues send short numbers; nineteen digits always fit, so nothing can overflow here.
         if text.len() <= 19 {
+            let text = without_trailing_zeros(text);
             let mut mantissa = 0u64;
             let mut point = usize::MAX;
             for (i, &byte) in text.iter().enumerate() {
@@ -214,6 +215,18 @@ impl Decimal {
     pub fn write_to(self, out: &mut Vec<u8>) {
         write_scaled(out, u128::from(self.mantissa()), self.scale());
     }
+}
+
+/// The text without zeros that change nothing: venues pad to eight places, and dividing them out
+/// again would cost more than reading the rest.
+#[inline]
+fn without_trailing_zeros(text: &[u8]) -> &[u8] {
+    let mut end = text.len();
+    while end > 0 && text[end - 1] == b'0' {
+        end -= 1;
+    }
+    // The zeros of a whole number count.
+    if end < text.len() && text[..end].contains(&b'.') { &text[..end] } else { text }
 }
 
 /// The digits of a number of any length, before the limits are applied.
