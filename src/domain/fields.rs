@@ -95,10 +95,10 @@ pub fn optional_id(text: &[u8]) -> Result<TradeId, FieldError> {
         .ok_or_else(|| FieldError::new("trade id", text, "is no id of at most 64 printable characters"))
 }
 
-/// A whole number of at most 18 digits without leading zeros.
+/// A whole number of at most 19 digits, which 64 bits hold whatever they are, without leading zeros.
 #[inline]
 fn short_number(text: &[u8]) -> Option<u64> {
-    if text.is_empty() || text.len() > 18 || (text[0] == b'0' && text.len() > 1) {
+    if text.is_empty() || text.len() > 19 || (text[0] == b'0' && text.len() > 1) {
         return None;
     }
     let mut number = 0u64;
@@ -131,8 +131,8 @@ pub fn taker_side(text: &[u8]) -> Result<Option<Side>, FieldError> {
 /// A count of `unit` since 1970, at which a crypto trade can have happened.
 #[inline]
 pub fn time(text: &[u8], unit: TimeUnit) -> Result<UnixNanos, FieldError> {
-    let at = match short_number(text) {
-        Some(count) => UnixNanos::from_unit(count as i64, unit),
+    let at = match short_number(text).and_then(|count| i64::try_from(count).ok()) {
+        Some(count) => UnixNanos::from_unit(count, unit),
         None => UnixNanos::parse_unit(text, unit),
     };
     at.and_then(UnixNanos::plausible).map_err(|e| time_error(text, unit, e))

@@ -9,6 +9,7 @@ pub mod instrument;
 pub mod interval;
 pub mod json;
 pub mod output;
+pub mod scan;
 pub mod symbol;
 pub mod time;
 pub mod venue;

@@ -12,7 +12,7 @@ use crate::domain::frame::{
 use crate::domain::instrument::Instrument;
 use crate::domain::symbol::spells;
 use crate::domain::time::UnixNanos;
-use crate::domain::venue::Venue;
+use crate::domain::venue::{IdRule, Venue};
 use crate::replay::decoder::{Batch, Facts, Stream};
 use crate::replay::roster::InstrumentIndex;
 
@@ -25,8 +25,22 @@ pub struct Markets {
     symbol: Option<String>,
     known: HashMap<(&'static str, Box<str>, TradeKind), Known>,
     /// The market of the last trade: frames come in runs of one.
-    last: Option<(&'static str, Box<str>, TradeKind, InstrumentIndex)>,
+    last: Option<Last>,
     raw: Vec<Instrument>,
+}
+
+struct Last {
+    venue: &'static str,
+    symbol: Box<str>,
+    kind: TradeKind,
+    index: InstrumentIndex,
+}
+
+impl Last {
+    #[inline]
+    fn is(&self, spelled: Spelled<'_>) -> bool {
+        *self.symbol == *spelled.symbol && self.kind == spelled.kind && self.venue == spelled.venue
+    }
 }
 
 #[derive(Clone)]
@@ -79,72 +93,46 @@ pub fn read_frame(
     line: &[u8],
     batch: &mut Batch,
 ) {
-    let mut sink = Gathering { trades: Vec::new(), first: None, refused: Vec::new() };
+    let mut sink =
+        Gathering { last: markets.last.as_ref(), number, batch, waiting: Vec::new(), refused: Vec::new() };
     parser.frame(frame, received_at, &mut sink);
-    if let Some((venue, symbol, kind, id_rule, trade)) = sink.first {
+    let Gathering { waiting, refused, .. } = sink;
+    for (venue, symbol, kind, id_rule, trade) in waiting {
         let spelled = Spelled { venue, symbol: &symbol, kind, id_rule };
         push(parser, markets, spelled, trade, number, line, batch);
     }
-    for (venue, symbol, kind, id_rule, trade) in sink.trades {
-        let spelled = Spelled { venue, symbol: &symbol, kind, id_rule };
-        push(parser, markets, spelled, trade, number, line, batch);
-    }
-    for reason in sink.refused {
+    for reason in refused {
         batch.skip(number, reason, line);
     }
 }
 
-type Owned = (&'static str, ShortText, TradeKind, crate::domain::venue::IdRule, Trade);
+type Owned = (&'static str, String, TradeKind, IdRule, Trade);
 
-/// The trades of a frame; most frames hold one, and need no vector.
-struct Gathering {
-    first: Option<Owned>,
-    trades: Vec<Owned>,
+/// The trades of a frame: those of the market that traded last go straight into the batch, from the first
+/// of another market on they wait until the parser is free to be asked for its symbol.
+struct Gathering<'a> {
+    last: Option<&'a Last>,
+    number: u64,
+    batch: &'a mut Batch,
+    waiting: Vec<Owned>,
     refused: Vec<String>,
 }
 
-impl FrameSink for Gathering {
+impl FrameSink for Gathering<'_> {
     #[inline]
     fn trade(&mut self, spelled: Spelled<'_>, trade: Trade) {
-        let owned = (spelled.venue, ShortText::new(spelled.symbol), spelled.kind, spelled.id_rule, trade);
-        if self.first.is_none() && self.trades.is_empty() {
-            self.first = Some(owned);
-        } else {
-            self.trades.push(owned);
+        if self.waiting.is_empty()
+            && let Some(last) = self.last
+            && last.is(spelled)
+        {
+            self.batch.push(last.index, self.number, Event::Trade(trade));
+            return;
         }
+        self.waiting.push((spelled.venue, spelled.symbol.to_owned(), spelled.kind, spelled.id_rule, trade));
     }
 
     fn refuse(&mut self, reason: String) {
         self.refused.push(reason);
-    }
-}
-
-/// A symbol; longer than any market's name it is cut, and then no instrument.
-#[derive(Clone, Copy)]
-struct ShortText {
-    bytes: [u8; 48],
-    len: u8,
-}
-
-impl ShortText {
-    #[inline]
-    fn new(text: &str) -> Self {
-        let mut len = text.len().min(48);
-        while !text.is_char_boundary(len) {
-            len -= 1;
-        }
-        let mut bytes = [0; 48];
-        bytes[..len].copy_from_slice(&text.as_bytes()[..len]);
-        Self { bytes, len: len as u8 }
-    }
-}
-
-impl std::ops::Deref for ShortText {
-    type Target = str;
-
-    #[inline]
-    fn deref(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.len)]).unwrap_or_default()
     }
 }
 
@@ -158,12 +146,10 @@ fn push(
     line: &[u8],
     batch: &mut Batch,
 ) {
-    if let Some((venue, symbol, kind, index)) = &markets.last
-        && *kind == spelled.kind
-        && **symbol == *spelled.symbol
-        && *venue == spelled.venue
+    if let Some(last) = &markets.last
+        && last.is(spelled)
     {
-        batch.push(*index, number, Event::Trade(trade));
+        batch.push(last.index, number, Event::Trade(trade));
         return;
     }
     let key = (spelled.venue, Box::from(spelled.symbol), spelled.kind);
@@ -185,7 +171,8 @@ fn push(
     };
     match known {
         Known::Index(index) => {
-            markets.last = Some((spelled.venue, spelled.symbol.into(), spelled.kind, index));
+            let Spelled { venue, symbol, kind, .. } = spelled;
+            markets.last = Some(Last { venue, symbol: symbol.into(), kind, index });
             batch.push(index, number, Event::Trade(trade));
         }
         Known::LeftOut => {}

@@ -14,12 +14,14 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::domain::event::{Side, Trade};
+use crate::domain::decimal::{Price, Quantity};
+use crate::domain::event::{Side, Trade, TradeId};
 use crate::domain::fields::{FieldError, id, price, quantity, time, trade_count};
 use crate::domain::frame::{
     FrameParser, FrameParserEntry, FrameSink, FrameSource, Spelled, SymbolError, TradeKind,
 };
 use crate::domain::json::text;
+use crate::domain::scan::Cursor;
 use crate::domain::symbol;
 use crate::domain::time::{TimeUnit, UnixNanos};
 use crate::domain::venue::IdRule;
@@ -50,6 +52,114 @@ impl Binance {
         Self { spot: if is_us { "binance-us" } else { "binance" } }
     }
 
+    /// Reads a sound trade of the usual shape and order of keys, and leaves everything else to others.
+    #[inline]
+    fn usual<'a>(
+        &self,
+        frame: &'a [u8],
+        received_at: Option<UnixNanos>,
+    ) -> Option<(&'static str, &'a str, TradeKind, Trade)> {
+        let mut cursor = Cursor::new(frame);
+        let is_combined = cursor.literal(b"{\"stream\":\"").is_some();
+        if is_combined {
+            cursor.until(b'@')?;
+            cursor.literal(b"trade\",\"data\":").or_else(|| cursor.literal(b"aggTrade\",\"data\":"))?;
+        }
+        let end = if is_combined { &b"}}"[..] } else { b"}" };
+        if cursor.literal(b"{\"e\":\"aggTrade\",\"E\":").is_some() {
+            return self.usual_aggregate(cursor, end, received_at);
+        }
+        cursor.literal(b"{\"e\":\"trade\",\"E\":")?;
+        cursor.number()?;
+        // USD-M tells the time before the symbol, spot behind the quantity.
+        let early = match cursor.literal(b",\"T\":") {
+            Some(()) => Some(cursor.number()?),
+            None => None,
+        };
+        cursor.literal(b",\"s\":\"")?;
+        let symbol = std::str::from_utf8(cursor.until(b'"')?).ok()?;
+        cursor.literal(b",\"t\":")?;
+        let id = cursor.number()?;
+        cursor.literal(b",\"p\":\"")?;
+        let price = Price::parse(cursor.until(b'"')?).ok()?;
+        cursor.literal(b",\"q\":\"")?;
+        let quantity = Quantity::parse(cursor.until(b'"')?).ok()?;
+        if cursor.literal(b",\"b\":").is_some() {
+            cursor.number()?;
+            cursor.literal(b",\"a\":")?;
+            cursor.number()?;
+        }
+        let at = match early {
+            Some(at) => {
+                cursor.literal(b",\"X\":\"MARKET\"")?;
+                at
+            }
+            None => {
+                cursor.literal(b",\"T\":")?;
+                cursor.number()?
+            }
+        };
+        let (side, is_spot) = usual_end(cursor, end)?;
+        let trade = Trade {
+            price,
+            quantity,
+            exchange_at: usual_time(at)?,
+            received_at,
+            id: TradeId::Number(id),
+            taker_side: Some(side),
+            trade_count: 1,
+        };
+        Some((if is_spot { self.spot } else { "binance-usdm" }, symbol, TradeKind::Raw, trade))
+    }
+
+    #[inline]
+    fn usual_aggregate<'a>(
+        &self,
+        mut cursor: Cursor<'a>,
+        end: &[u8],
+        received_at: Option<UnixNanos>,
+    ) -> Option<(&'static str, &'a str, TradeKind, Trade)> {
+        cursor.number()?;
+        // USD-M may tell the id before the symbol.
+        let early = match cursor.literal(b",\"a\":") {
+            Some(()) => Some(cursor.number()?),
+            None => None,
+        };
+        cursor.literal(b",\"s\":\"")?;
+        let symbol = std::str::from_utf8(cursor.until(b'"')?).ok()?;
+        let id = match early {
+            Some(id) => id,
+            None => {
+                cursor.literal(b",\"a\":")?;
+                cursor.number()?
+            }
+        };
+        cursor.literal(b",\"p\":\"")?;
+        let price = Price::parse(cursor.until(b'"')?).ok()?;
+        cursor.literal(b",\"q\":\"")?;
+        let quantity = Quantity::parse(cursor.until(b'"')?).ok()?;
+        if cursor.literal(b",\"nq\":\"").is_some() {
+            cursor.until(b'"')?;
+        }
+        cursor.literal(b",\"f\":")?;
+        let first = cursor.number()?;
+        cursor.literal(b",\"l\":")?;
+        let last = cursor.number()?;
+        cursor.literal(b",\"T\":")?;
+        let exchange_at = usual_time(cursor.number()?)?;
+        let (side, is_spot) = usual_end(cursor, end)?;
+        let trade = Trade {
+            price,
+            quantity,
+            exchange_at,
+            received_at,
+            id: TradeId::Number(id),
+            taker_side: Some(side),
+            trade_count: u32::try_from(last.checked_sub(first)? + 1).ok()?,
+        };
+        Some((if is_spot { self.spot } else { "binance-usdm" }, symbol, TradeKind::Aggregate, trade))
+    }
+
     fn tell(&self, fields: &Fields<'_>, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
         let kind = if fields.is_aggregate { TradeKind::Aggregate } else { TradeKind::Raw };
         let venue = if fields.has_best_match { self.spot } else { "binance-usdm" };
@@ -61,6 +171,10 @@ impl Binance {
 impl FrameParser for Binance {
     #[inline]
     fn frame(&mut self, frame: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+        if let Some((venue, symbol, kind, trade)) = self.usual(frame.as_bytes(), received_at) {
+            sink.trade(Spelled { venue, symbol, kind, id_rule: IdRule::Contiguous }, trade);
+            return;
+        }
         match scan(frame.as_bytes()) {
             Scanned::Trade(fields) => self.tell(&fields, received_at, sink),
             Scanned::Other => {}
@@ -80,6 +194,35 @@ impl FrameParser for Binance {
             .ok_or_else(|| SymbolError::Unknown(spelling.to_owned()))
     }
 }
+
+#[inline]
+fn usual_time(count: u64) -> Option<UnixNanos> {
+    let unit = if count < MICROS_FROM { TimeUnit::Millis } else { TimeUnit::Micros };
+    UnixNanos::from_unit(count as i64, unit).and_then(UnixNanos::plausible).ok()
+}
+
+/// `m`, whether `M` stands behind it, and nothing more than the `end`.
+#[inline]
+fn usual_end(mut cursor: Cursor<'_>, end: &[u8]) -> Option<(Side, bool)> {
+    cursor.literal(b",\"m\":")?;
+    let side = match cursor.literal(b"true") {
+        Some(()) => Side::Sell,
+        None => {
+            cursor.literal(b"false")?;
+            Side::Buy
+        }
+    };
+    let is_spot = cursor.literal(b",\"M\":").is_some();
+    if is_spot {
+        cursor.literal(b"true").or_else(|| cursor.literal(b"false"))?;
+    } else if cursor.literal(b",\"st\":").is_some() {
+        cursor.number()?;
+    }
+    (cursor.rest() == end).then_some((side, is_spot))
+}
+
+/// Counts from here on are microseconds: sixteen digits, as [`Fields::trade`] has it.
+const MICROS_FROM: u64 = 1_000_000_000_000_000;
 
 /// The texts of one trade.
 #[derive(Default)]

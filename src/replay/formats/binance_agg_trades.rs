@@ -4,10 +4,12 @@
 //! `last - first + 1` trades, and ids are those of the aggregates, contiguous too. Units as
 //! in `binance-trades`. Source: binance/binance-public-data, README.
 
-use crate::domain::event::{Side, Trade};
+use crate::domain::decimal::{Price, Quantity};
+use crate::domain::event::{Side, Trade, TradeId};
 use crate::domain::fields::{FieldError, id, price, quantity, time, trade_count};
 use crate::domain::frame::TradeKind;
-use crate::domain::time::TimeUnit;
+use crate::domain::scan::Cursor;
+use crate::domain::time::{TimeUnit, UnixNanos};
 use crate::replay::columns::{Row, flag, is_header};
 use crate::replay::decoder::{Batch, Decoder, Facts, FormatEntry, Sample, Stream};
 use crate::replay::formats::binance_dump::{Dump, Shape};
@@ -32,9 +34,51 @@ fn open(sample: &Sample, facts: &Facts<'_>) -> Result<Box<dyn Decoder>, String> 
     Ok(Box::new(BinanceAggTrades { dump }))
 }
 
-/// Reads one row of so many fields.
+/// Reads a row of so many fields.
 #[inline]
 pub fn read_row(line: &[u8], fields: usize, unit: TimeUnit) -> Result<Trade, FieldError> {
+    match usual(line, fields, unit) {
+        Some(trade) => Ok(trade),
+        None => general(line, fields, unit),
+    }
+}
+
+/// Reads a sound row of the usual spelling, and leaves everything else to [`general`].
+#[inline]
+fn usual(line: &[u8], fields: usize, unit: TimeUnit) -> Option<Trade> {
+    let mut cursor = Cursor::new(line);
+    let id = cursor.number()?;
+    cursor.literal(b",")?;
+    let price = Price::parse(cursor.until(b',')?).ok()?;
+    let quantity = Quantity::parse(cursor.until(b',')?).ok()?;
+    let first = cursor.number()?;
+    cursor.literal(b",")?;
+    let last = cursor.number()?;
+    cursor.literal(b",")?;
+    let count = cursor.number()?;
+    cursor.literal(b",")?;
+    let exchange_at = UnixNanos::from_unit(count as i64, unit).and_then(UnixNanos::plausible).ok()?;
+    let taker_side = if cursor.literal(b"True").or_else(|| cursor.literal(b"true")).is_some() {
+        Side::Sell
+    } else {
+        cursor.literal(b"False").or_else(|| cursor.literal(b"false"))?;
+        Side::Buy
+    };
+    let end = cursor.rest();
+    let is_whole =
+        if fields == SHAPE.spot_fields { matches!(end, b",True" | b",False") } else { end.is_empty() };
+    is_whole.then_some(Trade {
+        price,
+        quantity,
+        exchange_at,
+        received_at: None,
+        id: TradeId::Number(id),
+        taker_side: Some(taker_side),
+        trade_count: u32::try_from(last.checked_sub(first)? + 1).ok()?,
+    })
+}
+
+fn general(line: &[u8], fields: usize, unit: TimeUnit) -> Result<Trade, FieldError> {
     let row = Row::split(line);
     row.check_len(fields)?;
     Ok(Trade {
@@ -61,6 +105,8 @@ impl Decoder for BinanceAggTrades {
 
 #[cfg(test)]
 mod tests {
+    use super::{general, usual};
+    use crate::domain::time::TimeUnit;
     use crate::replay::formats::testing::check_text;
 
     #[test]
@@ -83,5 +129,18 @@ mod tests {
             &["binance-usdm:BTC-USDT 5933014 43000.1 0.1 2023-11-14T22:13:20.085Z buy 6"],
             &[],
         );
+    }
+
+    #[test]
+    fn the_usual_spelling_is_read_as_the_general_one() {
+        let row = "1,61685.99000000,0.00017000,7,9,1723161601437,False,True";
+        let read = usual(row.as_bytes(), 8, TimeUnit::Millis);
+        assert_eq!(read, general(row.as_bytes(), 8, TimeUnit::Millis).ok());
+        assert!(read.is_some());
+        for row in
+            [row.replace(',', ", "), row.replace("1,6", "01,6"), row.replace("True", "1"), format!("{row},")]
+        {
+            assert_eq!(usual(row.as_bytes(), 8, TimeUnit::Millis), None, "{row}");
+        }
     }
 }
