@@ -128,11 +128,13 @@ pub fn generate_to(parameters: &Parameters, to: &Path) -> Result<Summary, Genera
     label_path.push(".labels.jsonl");
     let label_path = PathBuf::from(label_path);
     if instruments.len() == 1 || parameters.layout.names_instruments() {
-        let (mut rows, mut labels) = (Sink::create(to)?, Sink::create(&label_path)?);
-        let summary = generate(parameters, &mut rows, &mut labels).map_err(|error| at(to, error))?;
-        rows.finish(to)?;
-        labels.finish(&label_path)?;
-        return Ok(summary);
+        return all_or_nothing(&[to, &label_path], || {
+            let (mut rows, mut labels) = (Sink::create(to)?, Sink::create(&label_path)?);
+            let summary = generate(parameters, &mut rows, &mut labels).map_err(|error| at(to, error))?;
+            rows.finish(to)?;
+            labels.finish(&label_path)?;
+            Ok(summary)
+        });
     }
     let start_at = parameters.start_at().expect("the market has checked it");
     std::fs::create_dir_all(to).map_err(|error| GenerateError::File { path: to.to_owned(), error })?;
@@ -141,12 +143,31 @@ pub fn generate_to(parameters: &Parameters, to: &Path) -> Result<Summary, Genera
     for (instrument, symbol) in instruments.iter().zip(&parameters.symbols) {
         let one = Parameters { symbols: vec![symbol.clone()], ..parameters.clone() };
         let path = to.join(Rows::file_name(parameters.layout, instrument, start_at));
-        let mut rows = Sink::create(&path)?;
-        total.add(&generate(&one, &mut rows, &mut labels).map_err(|error| at(&path, error))?);
-        rows.finish(&path)?;
+        total.add(&all_or_nothing(&[&path, &label_path], || {
+            let mut rows = Sink::create(&path)?;
+            let summary = generate(&one, &mut rows, &mut labels).map_err(|error| at(&path, error))?;
+            rows.finish(&path)?;
+            Ok(summary)
+        })?);
     }
     labels.finish(&label_path)?;
     Ok(total)
+}
+
+/// Removes the files where writing them fails: half a recording is of no use, and may fill the disk.
+/// What is no file of its own (a link, a pipe, a device) stays.
+fn all_or_nothing<T>(
+    paths: &[&Path],
+    write: impl FnOnce() -> Result<T, GenerateError>,
+) -> Result<T, GenerateError> {
+    write().inspect_err(|_| {
+        for path in paths {
+            if std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file()) {
+                // The reason for the failure is what the user must hear.
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    })
 }
 
 fn at(path: &Path, error: GenerateError) -> GenerateError {

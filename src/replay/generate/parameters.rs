@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::time::UnixNanos;
+use crate::domain::time::{LATEST_TRADE, UnixNanos};
 
 /// The unit of the venue's clock: exchange times are whole numbers of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -253,6 +253,18 @@ impl Parameters {
                 key: "start",
                 value: format!("{:?}", self.start),
                 allowed: "a time between 2009-01-03 and 2100, as 2024-05-01T00:00:00Z".to_owned(),
+            });
+        }
+        // A recording beyond that is none that can be read; and it would fill any disk.
+        let ends_in_time = |start: UnixNanos| {
+            let nanos = i64::try_from(self.duration_seconds).ok().and_then(|s| s.checked_mul(1_000_000_000));
+            nanos.and_then(|nanos| start.0.checked_add(nanos)).is_some_and(|end| end < LATEST_TRADE.0)
+        };
+        if self.start_at().is_some_and(|start| !ends_in_time(start)) {
+            problems.push(Problem {
+                key: "duration_seconds",
+                value: self.duration_seconds.to_string(),
+                allowed: "what ends before 2101".to_owned(),
             });
         }
         if self.duration_seconds == 0 && self.trades_per_symbol == 0 {
