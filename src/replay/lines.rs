@@ -79,6 +79,12 @@ impl Part {
         if metadata.is_dir() {
             return Self::journal_in(path, name);
         }
+        // Each text is read more than once; and a pipe without a writer would be waited for forever.
+        if !metadata.is_file() {
+            return Err(InputError::Refused(format!(
+                "{name} is a pipe or a device: recordings are files, write it to one first"
+            )));
+        }
         let mut file = File::open(path).map_err(failed)?;
         let mut magic = Vec::new();
         file.by_ref().take(16).read_to_end(&mut magic).map_err(failed)?;
