@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::app::inputs::InputArguments;
+use crate::app::inputs::{self, InputArguments};
 use crate::app::outcome::{self, Failure};
 use crate::domain::event::Event;
 use crate::domain::interval::Interval;
@@ -139,6 +139,9 @@ fn fill(arguments: &ImportArguments, dir: &Path) -> Result<Imported, Failure> {
     progress.finish();
     imported.instruments = inputs.roster().len();
     imported.quarantined = inputs.quarantined();
+    if let Some(first) = inputs.first_quarantined() {
+        inputs::tell_skipped(imported.quarantined, first, &arguments.to.join(QUARANTINE));
+    }
     Ok(imported)
 }
 

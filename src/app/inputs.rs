@@ -1,6 +1,7 @@
 //! Which recordings a command reads, as the command line says it.
 
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use crate::app::outcome::Failure;
 use crate::domain::instrument::Instrument;
@@ -27,7 +28,7 @@ pub struct InputArguments {
     #[arg(long, value_name = "BASE-QUOTE", value_parser = read_symbol)]
     pub symbol: Option<String>,
     /// Lines that may be skipped before it stops [default: 1000 or a tenth of the lines, whichever is more]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = read_count, allow_negative_numbers = true)]
     pub max_quarantined: Option<u64>,
 }
 
@@ -54,9 +55,22 @@ pub fn read_time(text: &str) -> Result<UnixNanos, String> {
         .map_err(|error| format!("{error}: a time looks like 2024-05-01T00:00:00Z"))
 }
 
+fn read_count(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("must be a whole number from 0 to {}", u64::MAX))
+}
+
 /// For a flag that takes intervals: the first, where it is a stretch of time.
 pub fn first_interval(intervals: &str) -> Option<TimeInterval> {
     intervals.split(',').next()?.trim().parse::<Interval>().ok()?.time()
+}
+
+/// Says on standard error that lines were skipped, which was the first and why, and where all stand.
+pub fn tell_skipped(count: u64, first: &str, quarantine: &Path) {
+    let lines = if count == 1 { "line was" } else { "lines were" };
+    let place = quarantine.display();
+    // A closed standard error is no reason to fail.
+    let _ =
+        writeln!(io::stderr().lock(), "tapewatch: {count} {lines} skipped, see {place}; the first: {first}");
 }
 
 impl From<InputError> for Failure {

@@ -42,13 +42,13 @@ pub struct ReplayArguments {
     #[arg(long, value_name = "LIST")]
     indicators: Option<String>,
     /// How long a closed interval waits for late trades
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     grace: Option<String>,
     /// Threads that compute [default: as many as cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     shards: Option<String>,
     /// Times real time, or `max`
-    #[arg(long, value_name = "N", default_value = "max")]
+    #[arg(long, value_name = "N", default_value = "max", allow_negative_numbers = true)]
     speed: String,
     /// A page with the candles, indicators and gaps drawn, that opens offline
     #[arg(long, value_name = "FILE.html")]
@@ -79,7 +79,7 @@ impl From<DriverError> for Failure {
 impl From<ResultsError> for Failure {
     fn from(error: ResultsError) -> Self {
         match error {
-            foreign @ ResultsError::Foreign { .. } => Self::refused(foreign),
+            place @ (ResultsError::Foreign { .. } | ResultsError::NoDirectory { .. }) => Self::refused(place),
             other => Self::failed(other),
         }
     }
@@ -146,6 +146,11 @@ impl ReplayArguments {
 pub fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {
     let config = arguments.configuration()?;
     let speed = arguments.speed()?;
+    if let (Some(from), Some(to)) = (arguments.from, arguments.to)
+        && from >= to
+    {
+        return Err(Failure::refused(format!("--from {from} must be before --to {to}")));
+    }
     let expected = arguments.expect.as_deref().map(str::to_ascii_lowercase);
     if let Some(text) =
         expected.as_ref().filter(|text| text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()))
@@ -157,12 +162,17 @@ pub fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {
     out.create(QUARANTINE)?;
     let skipped = out.path().join(format!("{QUARANTINE}.tmp"));
     let options = arguments.options(skipped.clone());
-    let result = run(arguments, &config, &settings, options, speed, out);
+    let result = run(arguments, &config, &settings, options, speed, &mut out);
+    // Before the directory is closed, which removes what has no name yet.
     if result.is_err() && fs::metadata(&skipped).is_ok_and(|file| file.len() > 0) {
         // What was skipped is often why it failed: it stays, under its name.
         let _ = fs::rename(&skipped, arguments.out.join(QUARANTINE));
     }
-    let summary = result?;
+    let (summary, first_skipped) = result?;
+    writer::finish(out, &summary)?;
+    if let Some(first) = first_skipped {
+        inputs::tell_skipped(summary.quarantined, &first, &arguments.out.join(QUARANTINE));
+    }
     if let Some(to) = &arguments.report {
         page::write(&arguments.out, to, &settings, Limits::default()).map_err(Failure::failed)?;
     }
@@ -176,14 +186,15 @@ pub fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {
     }
 }
 
+/// All but giving the files their names; also tells the first line that was skipped.
 fn run(
     arguments: &ReplayArguments,
     config: &Config,
     settings: &Settings,
     options: Options,
     speed: Option<f64>,
-    mut out: OutDir,
-) -> Result<Summary, Failure> {
+    out: &mut OutDir,
+) -> Result<(Summary, Option<String>), Failure> {
     let first = options.interval;
     let mut inputs = Inputs::open(&arguments.input.paths, options)?;
     refuse_unmakable(&inputs, settings, first)?;
@@ -198,7 +209,7 @@ fn run(
     let Outcome { collectors, counts } = driver::run(&mut inputs, settings, &plan, &progress)?;
     inputs.finish()?;
     let write_options = writer::Options { all_revisions: arguments.all_revisions };
-    let written = writer::write(&mut out, collectors, settings, inputs.roster(), write_options)?;
+    let written = writer::write(out, collectors, settings, inputs.roster(), write_options)?;
     let elapsed_seconds = progress.elapsed().as_secs_f64();
     progress.finish();
     let summary = Summary {
@@ -217,8 +228,7 @@ fn run(
         config_digest: config.digest(),
         ..Summary::default()
     };
-    writer::finish(out, &summary)?;
-    Ok(summary)
+    Ok((summary, inputs.first_quarantined().map(str::to_owned)))
 }
 
 /// Ready candles make longer ones, and nothing else.

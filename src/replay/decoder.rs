@@ -144,6 +144,11 @@ impl Sample {
         self.lines.iter().find(|line| !line.trim_ascii().is_empty()).map_or(b"", Vec::as_slice)
     }
 
+    /// The number of that line.
+    pub fn first_number(&self) -> usize {
+        1 + self.lines.iter().take_while(|line| line.trim_ascii().is_empty()).count()
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.lines.iter().map(Vec::as_slice).filter(|line| !line.trim_ascii().is_empty())
     }

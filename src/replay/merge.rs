@@ -221,6 +221,11 @@ impl Inputs {
         self.quarantine.count()
     }
 
+    /// File, line and reason of the first of them.
+    pub fn first_quarantined(&self) -> Option<&str> {
+        self.quarantine.first()
+    }
+
     /// Lines (or records) read so far.
     pub fn lines_read(&self) -> u64 {
         self.lines_read

@@ -20,6 +20,8 @@ const SHARE: u64 = 10;
 pub struct Quarantine {
     out: Option<(PathBuf, BufWriter<File>)>,
     count: u64,
+    /// File, line and reason.
+    first: Option<String>,
     max: Option<u64>,
 }
 
@@ -42,12 +44,17 @@ impl Quarantine {
                 Some((path.to_owned(), BufWriter::new(file)))
             }
         };
-        Ok(Self { out, count: 0, max })
+        Ok(Self { out, count: 0, first: None, max })
     }
 
     /// Lines skipped so far.
     pub fn count(&self) -> u64 {
         self.count
+    }
+
+    /// File, line and reason of the first line taken.
+    pub fn first(&self) -> Option<&str> {
+        self.first.as_deref()
     }
 
     /// Takes one line; an error, once there are too many for `lines_read`.
@@ -60,6 +67,7 @@ impl Quarantine {
         lines_read: u64,
     ) -> Result<(), InputError> {
         self.count += 1;
+        self.first.get_or_insert_with(|| format!("{file}, line {line}: {reason}"));
         if let Some((path, out)) = &mut self.out {
             let row = Row { file, line, reason, text };
             let written = serde_json::to_writer(&mut *out, &row).map_err(std::io::Error::from);

@@ -16,7 +16,11 @@ pub mod tardis_trades;
 #[cfg(test)]
 pub mod testing;
 
+use crate::domain::fields::shown;
 use crate::replay::decoder::{Facts, FormatEntry, Likeness, Sample};
+
+/// How much of a line that no format knows is shown.
+const SHOWN_CHARS: usize = 80;
 
 /// Every format that is a text of lines. Journals are directories, and read elsewhere.
 pub const FORMATS: &[FormatEntry] = &[
@@ -55,7 +59,12 @@ pub fn choose(name: &str, sample: &Sample, facts: &Facts<'_>) -> Result<&'static
     let most = FORMATS.iter().map(|entry| liked(&entry)).max().unwrap_or(Likeness::No);
     let all = || names().skip(1).collect::<Vec<_>>().join(", ");
     if most == Likeness::No {
-        return Err(format!("is of no format that is known by its looks: say --format, one of {}", all()));
+        return Err(format!(
+            "is of no format that is known by its looks (line {} is {:?}): say --format, one of {}",
+            sample.first_number(),
+            shown(sample.first(), SHOWN_CHARS),
+            all()
+        ));
     }
     let found: Vec<_> = FORMATS.iter().filter(|entry| liked(entry) == most).collect();
     match found[..] {

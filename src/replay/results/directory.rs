@@ -31,6 +31,8 @@ pub enum ResultsError {
         "output directory {dir:?} holds {name:?}, which is no result of a replay: name a new or an empty one"
     )]
     Foreign { dir: PathBuf, name: String },
+    #[error("output directory {dir:?} is no directory: name a new or an empty one")]
+    NoDirectory { dir: PathBuf },
     #[error("failed to {action} {path:?}: {source}")]
     File { action: &'static str, path: PathBuf, source: io::Error },
     #[error(transparent)]
@@ -51,7 +53,12 @@ impl OutDir {
     /// Makes the directory where it is missing, refuses it where it holds what we would not write
     /// (pages of `--report` and dotfiles excepted), and clears what a killed run has left.
     pub fn open(path: &Path) -> Result<Self, ResultsError> {
-        fs::create_dir_all(path).map_err(|e| failed("create directory", path, e))?;
+        fs::create_dir_all(path).map_err(|e| match e.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                ResultsError::NoDirectory { dir: path.to_owned() }
+            }
+            _ => failed("create directory", path, e),
+        })?;
         let entries = fs::read_dir(path).map_err(|e| failed("list directory", path, e))?;
         for entry in entries {
             let entry = entry.map_err(|e| failed("list directory", path, e))?;
@@ -192,6 +199,6 @@ mod tests {
         let path = dir.path().join("out");
         fs::write(&path, b"").unwrap();
         let message = OutDir::open(&path).unwrap_err().to_string();
-        assert!(message.contains("create directory") && message.contains("out"), "{message}");
+        assert!(message.contains("out") && message.contains("is no directory"), "{message}");
     }
 }
