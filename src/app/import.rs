@@ -131,6 +131,7 @@ fn fill(arguments: &ImportArguments, dir: &Path) -> Result<Imported, Failure> {
     }
     writer.close()?;
     inputs.finish()?;
+    inputs::tell_notes(inputs.notes());
     if arguments.sealed {
         for segment in SegmentFile::list(dir)? {
             seal(&segment.path)?;

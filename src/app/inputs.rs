@@ -64,6 +64,14 @@ pub fn first_interval(intervals: &str) -> Option<TimeInterval> {
     intervals.split(',').next()?.trim().parse::<Interval>().ok()?.time()
 }
 
+/// Says on standard error what somebody should know of the recordings.
+pub fn tell_notes(notes: &[String]) {
+    for note in notes {
+        // A closed standard error is no reason to fail.
+        let _ = writeln!(io::stderr().lock(), "tapewatch: {note}");
+    }
+}
+
 /// Says on standard error that lines were skipped, which was the first and why, and where all stand.
 pub fn tell_skipped(count: u64, first: &str, quarantine: &Path) {
     let lines = if count == 1 { "line was" } else { "lines were" };

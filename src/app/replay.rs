@@ -208,6 +208,7 @@ fn run(
     };
     let Outcome { collectors, counts } = driver::run(&mut inputs, settings, &plan, &progress)?;
     inputs.finish()?;
+    inputs::tell_notes(inputs.notes());
     let write_options = writer::Options { all_revisions: arguments.all_revisions };
     let written = writer::write(out, collectors, settings, inputs.roster(), write_options)?;
     let elapsed_seconds = progress.elapsed().as_secs_f64();
