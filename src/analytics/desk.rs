@@ -5,7 +5,7 @@
 use crate::analytics::archive::Archive;
 use crate::analytics::gaps::Gaps;
 use crate::analytics::indicator::Bar;
-use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet, Reading};
+use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet};
 use crate::analytics::sums::Sums;
 use crate::domain::candle::{Candle, CandleState, Origin};
 use crate::domain::interval::Interval;
@@ -24,7 +24,6 @@ pub struct Desk<'a, S> {
     pub cause_seq: u64,
     pub window: usize,
     pub candles_told: &'a mut u64,
-    pub readings: &'a mut Vec<Reading>,
     /// Room for a checkpoint in the making.
     pub words: &'a mut Vec<u64>,
     pub archive: &'a mut dyn Archive,
@@ -46,65 +45,38 @@ impl<S: OutputSink> Desk<'_, S> {
         self.out.accept(self.cause_seq, Output::Candle(candle));
     }
 
-    pub fn tell_reading(
-        &mut self,
-        interval: Interval,
-        open_at: UnixNanos,
-        position: usize,
-        reading: &Reading,
-        revision: u32,
-    ) {
-        let values = &reading.values[..self.plan.specs[position].entry.outputs.len()];
-        self.tell_values(interval, open_at, position, values, reading.data_state, revision);
+    /// Advances the indicators over a candle told for the first time, and tells what they say.
+    #[inline]
+    pub fn advance(&mut self, set: &mut IndicatorSet, interval: Interval, bar: &Bar<'_>, partial: bool) {
+        let plan = self.plan;
+        set.advance_and(plan, bar, partial, |position, values, data_state| {
+            self.tell_values(interval, bar.open_at, position, values, data_state, 0);
+        });
     }
 
-    /// A revision took away what the indicator said there: two deltas became equal, and there is
-    /// no slope any more.
-    pub fn withdraw_reading(
-        &mut self,
-        interval: Interval,
-        open_at: UnixNanos,
-        position: usize,
-        was: &Reading,
-        revision: u32,
-    ) {
-        self.tell_values(interval, open_at, position, &[], was.data_state, revision);
-    }
-
+    /// `values` may be none at all: a revision took away what the indicator said there (two deltas
+    /// became equal, and there is no slope any more).
+    #[inline]
     pub fn tell_values(
         &mut self,
         interval: Interval,
         open_at: UnixNanos,
         position: usize,
         values: &[f64],
-        data_state: Option<DataState>,
+        data_state: DataState,
         revision: u32,
     ) {
-        let Some(data_state) = data_state else { return };
         let snapshot = IndicatorSnapshot {
             interval,
             open_at,
             position,
             indicator: &self.plan.names[position],
-            outputs: self.plan.specs[position].entry.outputs,
+            outputs: self.plan.outputs[position],
             values,
             revision,
             data_state,
         };
         self.out.accept(self.cause_seq, Output::Indicator(&snapshot));
-    }
-
-    /// Advances the indicators over a candle told for the first time, and tells what they say.
-    pub fn advance(&mut self, set: &mut IndicatorSet, interval: Interval, bar: &Bar<'_>, partial: bool) {
-        if set.is_empty() {
-            return;
-        }
-        let mut readings = std::mem::take(self.readings);
-        set.advance(self.plan, bar, partial, &mut readings);
-        for (position, reading) in readings.iter().enumerate() {
-            self.tell_reading(interval, bar.open_at, position, reading, 0);
-        }
-        *self.readings = readings;
     }
 }
 

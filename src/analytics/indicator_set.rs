@@ -11,19 +11,33 @@ pub struct IndicatorPlan {
     pub specs: Vec<Spec>,
     /// As they are told: `ema(20)`.
     pub names: Vec<String>,
-    warm_ups: Vec<u64>,
-    /// How many values each has.
-    outputs: Vec<usize>,
+    /// The names of the values of each.
+    pub outputs: Vec<&'static [&'static str]>,
+    shapes: Vec<Shape>,
     /// Whether any of them looks at sizes of trades.
     pub needs_sizes: bool,
+}
+
+/// What advancing looks up for each indicator, side by side.
+#[derive(Clone, Copy, Debug)]
+struct Shape {
+    warm_up: u64,
+    /// How many values it has.
+    outputs: usize,
+}
+
+impl Shape {
+    fn of(spec: &Spec) -> Self {
+        Self { warm_up: spec.warm_up() as u64, outputs: spec.entry.outputs.len() }
+    }
 }
 
 impl IndicatorPlan {
     pub fn new(specs: &[Spec]) -> Self {
         Self {
             names: specs.iter().map(ToString::to_string).collect(),
-            warm_ups: specs.iter().map(|spec| spec.warm_up() as u64).collect(),
-            outputs: specs.iter().map(|spec| spec.entry.outputs.len()).collect(),
+            outputs: specs.iter().map(|spec| spec.entry.outputs).collect(),
+            shapes: specs.iter().map(Shape::of).collect(),
             needs_sizes: specs.iter().any(|spec| spec.entry.needs_sizes),
             specs: specs.to_vec(),
         }
@@ -68,23 +82,36 @@ impl IndicatorSet {
     }
 
     /// Takes the next candle; one reading for each indicator of the plan.
-    #[inline]
     pub fn advance(&mut self, plan: &IndicatorPlan, bar: &Bar<'_>, partial: bool, readings: &mut [Reading]) {
+        readings.iter_mut().for_each(|reading| reading.data_state = None);
+        self.advance_and(plan, bar, partial, |position, values, data_state| {
+            let reading = &mut readings[position];
+            reading.data_state = Some(data_state);
+            reading.values[..values.len()].copy_from_slice(values);
+        });
+    }
+
+    /// Takes the next candle, and hands on what each indicator that is warm says of it.
+    #[inline]
+    pub fn advance_and(
+        &mut self,
+        plan: &IndicatorPlan,
+        bar: &Bar<'_>,
+        partial: bool,
+        mut hand_on: impl FnMut(usize, &[f64], DataState),
+    ) {
         self.bars_since_partial =
             if partial { 0 } else { (self.bars_since_partial + 1).min(FORGET_PARTIAL_AFTER) };
-        let shape = plan.warm_ups.iter().zip(&plan.outputs);
-        for ((member, reading), (&warm_up, &outputs)) in self.members.iter_mut().zip(readings).zip(shape) {
-            let values = &mut reading.values[..outputs];
+        let mut values = [0.0; OUTPUTS_MAX];
+        for (position, (member, shape)) in self.members.iter_mut().zip(&plan.shapes).enumerate() {
+            let values = &mut values[..shape.outputs];
             let warm = member.advance(bar, values);
             // Zero times a number is zero; times infinity or NaN it is not.
             let finite = values.iter().fold(0.0, |sum, value| sum + value * 0.0) == 0.0;
-            reading.data_state = if !(warm && finite) {
-                None
-            } else if self.bars_since_partial < warm_up {
-                Some(DataState::Partial)
-            } else {
-                Some(DataState::Complete)
-            };
+            if warm && finite {
+                let whole = self.bars_since_partial >= shape.warm_up;
+                hand_on(position, values, if whole { DataState::Complete } else { DataState::Partial });
+            }
         }
     }
 

@@ -9,7 +9,7 @@ use crate::analytics::candles::Candles;
 use crate::analytics::catalogue::Spec;
 use crate::analytics::desk::Desk;
 use crate::analytics::gaps::{Dirty, Gaps};
-use crate::analytics::indicator_set::{IndicatorPlan, Reading};
+use crate::analytics::indicator_set::IndicatorPlan;
 use crate::analytics::information::InformationBars;
 use crate::analytics::ledger::{Admission, Ledger};
 use crate::analytics::sums::Print;
@@ -91,7 +91,6 @@ pub struct SymbolPipeline<'s> {
     /// Accepted events.
     seq: u64,
     counts: Counts,
-    readings: Vec<Reading>,
     words: Vec<u64>,
     last_ready: Option<ReadyCandle>,
 }
@@ -112,7 +111,6 @@ impl<'s> SymbolPipeline<'s> {
             origin: Origin::Trades,
             seq: 0,
             counts: Counts::default(),
-            readings: vec![Reading::SILENT; plan.specs.len()],
             words: Vec::new(),
             last_ready: None,
         }
@@ -365,7 +363,6 @@ impl<'s> SymbolPipeline<'s> {
             cause_seq: self.seq,
             window: self.settings.window,
             candles_told: &mut self.counts.candles,
-            readings: &mut self.readings,
             words: &mut self.words,
             archive,
             out,

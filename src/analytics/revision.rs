@@ -50,8 +50,8 @@ impl Series {
                 // Before the first candle the indicators are what they are before the new one.
                 let checkpoint = if at == 0 {
                     match self.rows.front_mut() {
-                        Some(first) => first.take_checkpoint(),
-                        None => {
+                        Some(first) if self.closed > 0 => first.take_checkpoint(),
+                        _ => {
                             let mut words = Vec::new();
                             self.set.save(&mut words);
                             self.rows_since_checkpoint = 1;
@@ -67,6 +67,7 @@ impl Series {
                     row.extra.get_or_insert_default().checkpoint = checkpoint;
                 }
                 self.rows.insert(at, row);
+                self.closed += 1;
                 self.begins = self.begins.min(open_at);
             }
         }
@@ -95,7 +96,7 @@ impl Series {
         }
         self.before.clear();
         // Late trades seldom come alone: what one has needed the next will need.
-        self.stay = self.stay.max(self.rows.len().saturating_sub(desk.window + 2 * CHECKPOINT_EVERY));
+        self.stay = self.stay.max(self.closed.saturating_sub(desk.window + 2 * CHECKPOINT_EVERY));
     }
 
     /// Gives back the index of the first candle whose sums or state changed.
@@ -107,7 +108,7 @@ impl Series {
     ) -> Option<usize> {
         let mut first_changed = None;
         let start = self.rows.partition_point(|row| row.open_at < from);
-        for at in start..self.rows.len() {
+        for at in start..self.closed {
             let row = &mut self.rows[at];
             if row.open_at >= until {
                 break;
@@ -280,7 +281,7 @@ impl Series {
         let mut was = vec![Reading::SILENT; desk.plan.specs.len()];
         let mut is = was.clone();
         let (mut old_words, mut new_words) = (Vec::new(), Vec::new());
-        for at in start..self.rows.len() {
+        for at in start..self.closed {
             let row = &mut self.rows[at];
             if at > start && row.checkpoint().is_some() {
                 self.set.save(&mut new_words);
@@ -304,7 +305,7 @@ impl Series {
                 }
             }
             for (position, (was, is)) in was.iter().zip(&is).enumerate() {
-                let outputs = desk.plan.specs[position].entry.outputs.len();
+                let outputs = desk.plan.outputs[position].len();
                 if is.same_as(was, outputs) {
                     continue;
                 }
@@ -323,9 +324,12 @@ impl Series {
                     revision = revisions[position];
                 }
                 let interval = Interval::Time(self.interval);
-                match is.data_state {
-                    Some(_) => desk.tell_reading(interval, row.open_at, position, is, revision),
-                    None => desk.withdraw_reading(interval, row.open_at, position, was, revision),
+                let (values, data_state) = match is.data_state {
+                    Some(data_state) => (&is.values[..outputs], Some(data_state)),
+                    None => (&[][..], was.data_state),
+                };
+                if let Some(data_state) = data_state {
+                    desk.tell_values(interval, row.open_at, position, values, data_state, revision);
                 }
             }
         }

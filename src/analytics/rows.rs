@@ -1,4 +1,4 @@
-//! The closed candles of one interval, and their way to the archive and back.
+//! The candles of one interval with trades, and their way to the archive and back.
 //!
 //! Rows move from checkpoint to checkpoint, so that the first one in memory always has one.
 
@@ -122,6 +122,7 @@ impl Series {
                     run
                 })
                 .collect();
+            self.closed += rows.len();
             rows.into_iter().rev().for_each(|row| self.rows.push_front(row));
             runs.into_iter().rev().for_each(|run| self.quiet.push_front(run));
             self.put_aside = !whole;
@@ -132,8 +133,8 @@ impl Series {
     pub fn put_aside<S: OutputSink>(&mut self, desk: &mut Desk<'_, S>) {
         self.stay /= 2;
         loop {
-            let next = (1..self.rows.len()).find(|&at| self.rows[at].checkpoint().is_some());
-            let Some(group) = next.filter(|at| self.rows.len() - at >= desk.window + self.stay) else {
+            let next = (1..self.closed).find(|&at| self.rows[at].checkpoint().is_some());
+            let Some(group) = next.filter(|at| self.closed - at >= desk.window + self.stay) else {
                 return;
             };
             let boundary = self.rows[group].open_at;
@@ -150,6 +151,7 @@ impl Series {
                 desk.archive.push(self.stream, &words);
             }
             self.rows.drain(..group);
+            self.closed -= group;
             self.quiet.drain(..runs);
             self.put_aside = true;
         }

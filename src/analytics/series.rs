@@ -26,10 +26,10 @@ pub struct Series {
     pub(super) interval: TimeInterval,
     /// Its number among the symbol's series.
     pub(super) stream: u32,
-    /// Sorted by open time.
-    pub(super) open: VecDeque<Row>,
-    /// Sorted by open time; the first has a checkpoint.
+    /// Closed candles, then open ones, sorted by open time; the first closed one has a checkpoint.
     pub(super) rows: VecDeque<Row>,
+    /// How many of the rows are closed.
+    pub(super) closed: usize,
     /// Sorted by open time.
     pub(super) quiet: VecDeque<Quiet>,
     /// All intervals up to here are closed.
@@ -52,8 +52,8 @@ impl Series {
         Self {
             interval,
             stream,
-            open: VecDeque::new(),
             rows: VecDeque::new(),
+            closed: 0,
             quiet: VecDeque::new(),
             closed_until: UnixNanos(i64::MIN),
             begins: UnixNanos(i64::MIN),
@@ -94,7 +94,8 @@ impl Series {
     /// Adds a trade to its candle, which is not closed.
     #[inline]
     pub fn add(&mut self, print: &Print, with_sizes: bool) {
-        if let Some(last) = self.open.back_mut()
+        // What reaches behind the closed intervals is open.
+        if let Some(last) = self.rows.back_mut()
             && print.rank.at >= last.open_at
             && print.rank.at.0 < last.open_at.0 + self.interval.nanos()
         {
@@ -106,19 +107,19 @@ impl Series {
 
     fn add_elsewhere(&mut self, print: &Print, with_sizes: bool) {
         let open_at = self.interval.open_of(print.rank.at);
-        if self.open.back().is_none_or(|last| last.open_at < open_at) {
-            self.open.push_back(Row::new(open_at, Sums::new(print, with_sizes)));
+        if self.rows.back().is_none_or(|last| last.open_at < open_at) {
+            self.rows.push_back(Row::new(open_at, Sums::new(print, with_sizes)));
             return;
         }
-        match self.open.binary_search_by_key(&open_at, |candle| candle.open_at) {
-            Ok(at) => self.open[at].sums.add(print),
-            Err(at) => self.open.insert(at, Row::new(open_at, Sums::new(print, with_sizes))),
+        match self.rows.binary_search_by_key(&open_at, |row| row.open_at) {
+            Ok(at) => self.rows[at].sums.add(print),
+            Err(at) => self.rows.insert(at, Row::new(open_at, Sums::new(print, with_sizes))),
         }
     }
 
     /// Adds the candle of a shorter interval to its own, which is not closed.
     pub fn add_sums(&mut self, at: UnixNanos, sums: &Sums) {
-        if let Some(last) = self.open.back_mut()
+        if let Some(last) = self.rows.back_mut()
             && at >= last.open_at
             && at.0 < last.open_at.0 + self.interval.nanos()
         {
@@ -126,23 +127,26 @@ impl Series {
             return;
         }
         let open_at = self.interval.open_of(at);
-        match self.open.binary_search_by_key(&open_at, |candle| candle.open_at) {
-            Ok(at) => self.open[at].sums.merge(sums),
-            Err(at) => self.open.insert(at, Row::new(open_at, sums.clone())),
+        match self.rows.binary_search_by_key(&open_at, |row| row.open_at) {
+            Ok(at) => self.rows[at].sums.merge(sums),
+            Err(at) => self.rows.insert(at, Row::new(open_at, sums.clone())),
         }
     }
 
     /// The open time of the earliest open candle.
     #[inline]
     pub fn first_open(&self) -> Option<UnixNanos> {
-        self.open.front().map(|candle| candle.open_at)
+        self.rows.get(self.closed).map(|row| row.open_at)
     }
 
     /// Closes the earliest open candle, which is the next interval; gives back its sums.
     pub fn close_first<S: OutputSink>(&mut self, desk: &mut Desk<'_, S>) -> Option<&Sums> {
-        let mut row = self.open.pop_front()?;
-        assert!(row.open_at == self.closed_until, "candles close in order, without a hole");
         self.finish_stretch(desk);
+        if self.closed >= desk.window + self.stay + 2 * CHECKPOINT_EVERY {
+            self.put_aside(desk);
+        }
+        let row = self.rows.get_mut(self.closed)?;
+        assert!(row.open_at == self.closed_until, "candles close in order, without a hole");
         let close_at = self.interval.close_of(row.open_at);
         row.partial = desk.touched(row.open_at, close_at);
         if self.rows_since_checkpoint == 0 {
@@ -150,13 +154,9 @@ impl Series {
             row.extra = RowExtra::with_checkpoint(desk.words);
         }
         self.rows_since_checkpoint = (self.rows_since_checkpoint + 1) % CHECKPOINT_EVERY;
-        if self.rows.len() >= desk.window + self.stay + 2 * CHECKPOINT_EVERY {
-            self.put_aside(desk);
-        }
-        self.rows.push_back(row);
+        self.closed += 1;
         self.told_any = true;
         self.closed_until = close_at;
-        let row = self.rows.back().expect("pushed above");
         desk.tell(&candle_of(self.interval, row, desk.origin));
         let bar = bar_of(row.open_at, close_at, &row.sums);
         desk.advance(&mut self.set, Interval::Time(self.interval), &bar, row.partial);
