@@ -111,6 +111,7 @@ pub fn told_candle(
 pub fn bar_of(open_at: UnixNanos, close_at: UnixNanos, sums: &Sums) -> Bar<'_> {
     let (prices, unsaid) = (&sums.prices, sums.unsaid());
     let taken = !unsaid.taker_volume;
+    let [volume, quote_volume, bought, sold] = sums.amounts_f64();
     Bar {
         open_at,
         close_at,
@@ -118,11 +119,11 @@ pub fn bar_of(open_at: UnixNanos, close_at: UnixNanos, sums: &Sums) -> Bar<'_> {
         high: prices.high.decimal().to_f64(),
         low: prices.low.decimal().to_f64(),
         close: prices.close.decimal().to_f64(),
-        volume: sums.volume().to_f64(),
-        quote_volume: (!unsaid.quote_volume).then(|| sums.quote_volume().to_f64()),
+        volume,
+        quote_volume: (!unsaid.quote_volume).then_some(quote_volume),
         trade_count: (!unsaid.trade_count).then_some(sums.trade_count),
-        taker_buy_volume: taken.then(|| sums.taker_buy_volume().to_f64()),
-        taker_sell_volume: taken.then(|| sums.taker_sell_volume().to_f64()),
+        taker_buy_volume: taken.then_some(bought),
+        taker_sell_volume: taken.then_some(sold),
         trade_times: (!unsaid.trade_times).then_some((sums.first.at, sums.last.at)),
         sizes: sums.sizes(),
     }

@@ -24,6 +24,8 @@ pub struct Rank {
 pub struct Print {
     pub rank: Rank,
     pub price: Price,
+    /// As [`Decimal::units`] gives it.
+    price_units: u128,
     pub quantity: Quantity,
     /// The lower halves of what it adds to each sum.
     low: [u128; 4],
@@ -45,6 +47,7 @@ impl Print {
         Self {
             rank: Rank { at: trade.exchange_at, tie },
             price: trade.price,
+            price_units: trade.price.decimal().units(),
             quantity: trade.quantity,
             low: [volume, quote_volume, volume & bought, quote_volume & bought],
             high,
@@ -181,6 +184,28 @@ impl Sums {
         self.volume().checked_sub(bought).expect("a part is not more than the whole")
     }
 
+    /// Volume, quote volume, and what takers bought and sold of the first, as statistics see them: each as
+    /// [`crate::domain::decimal::Amount::to_f64`] gives it.
+    #[inline]
+    pub fn amounts_f64(&self) -> [f64; 4] {
+        let bought = self.low[TAKER_BUY_VOLUME];
+        if self.rest.is_none() {
+            return [
+                Volume::low_to_f64(self.low[VOLUME]),
+                QuoteVolume::low_to_f64(self.low[QUOTE_VOLUME]),
+                Volume::low_to_f64(bought),
+                Volume::low_to_f64(self.low[VOLUME] - bought),
+            ];
+        }
+        [
+            self.volume().to_f64(),
+            self.quote_volume().to_f64(),
+            self.taker_buy_volume().to_f64(),
+            self.taker_sell_volume().to_f64(),
+        ]
+    }
+
+    #[inline]
     pub fn unsaid(&self) -> Unsaid {
         self.rest.as_ref().map_or(Unsaid::default(), |rest| rest.unsaid)
     }
@@ -199,7 +224,7 @@ impl Sums {
             self.first = print.rank;
             self.prices.open = print.price;
         }
-        self.stretch(print.price);
+        self.stretch(print);
         self.add_amounts(print);
     }
 
@@ -208,40 +233,45 @@ impl Sums {
     pub fn append(&mut self, print: &Print) {
         self.prices.close = print.price;
         self.last = self.last.max(print.rank);
-        self.stretch(print.price);
+        self.stretch(print);
         self.add_amounts(print);
     }
 
     #[inline]
-    fn stretch(&mut self, price: Price) {
-        if price > self.prices.high {
-            self.prices.high = price;
-        } else if price < self.prices.low {
-            self.prices.low = price;
+    fn stretch(&mut self, print: &Print) {
+        // Always by units: whether two prices have as many digits after the point is a coin that
+        // no processor foresees.
+        if print.price_units > self.prices.high.decimal().units() {
+            self.prices.high = print.price;
+        } else if print.price_units < self.prices.low.decimal().units() {
+            self.prices.low = print.price;
         }
     }
 
     #[inline]
     fn add_amounts(&mut self, print: &Print) {
-        let mut carries = [false; 4];
-        for ((low, more), carry) in self.low.iter_mut().zip(print.low).zip(&mut carries) {
-            (*low, *carry) = low.overflowing_add(more);
-        }
+        let [volume, quote_volume, bought_volume, bought_quote_volume] = &mut self.low;
+        let (volume_carries, quote_volume_carries);
+        (*volume, volume_carries) = volume.overflowing_add(print.low[VOLUME]);
+        (*quote_volume, quote_volume_carries) = quote_volume.overflowing_add(print.low[QUOTE_VOLUME]);
+        // A part of what did not carry does not either; otherwise it is found out behind the branch.
+        *bought_volume = bought_volume.wrapping_add(print.low[TAKER_BUY_VOLUME]);
+        *bought_quote_volume = bought_quote_volume.wrapping_add(print.low[TAKER_BUY_QUOTE_VOLUME]);
         self.trade_count += print.trade_count;
-        let seldom = carries[0]
-            | carries[1]
-            | carries[2]
-            | carries[3]
+        let seldom = volume_carries
+            | quote_volume_carries
             | (print.high != 0)
             | print.taker_side.is_none()
             | self.rest.is_some();
         if seldom {
-            self.add_rest(print, carries);
+            self.add_rest(print);
         }
     }
 
     #[cold]
-    fn add_rest(&mut self, print: &Print, carries: [bool; 4]) {
+    fn add_rest(&mut self, print: &Print) {
+        // A sum below what was added to it has gone round.
+        let carries: [bool; 4] = std::array::from_fn(|which| self.low[which] < print.low[which]);
         let rest = self.rest.get_or_insert_default();
         let bought = u128::from(print.taker_side == Some(Side::Buy));
         let highs = [0, print.high, 0, print.high * bought];

@@ -439,15 +439,21 @@ impl<const SCALE: u32> Amount<SCALE> {
     /// A binary float within two units in the last place, the same on every machine.
     #[inline]
     pub fn to_f64(self) -> f64 {
-        /// 2^64 and 2^128, exact.
-        const WORD: f64 = 18_446_744_073_709_551_616.0;
-        const HALF: f64 = WORD * WORD;
         let (high, low) = self.0.into_words();
-        let half = |half: u128| {
-            let (upper, lower) = ((half >> 64) as u64, half as u64);
-            if upper == 0 { lower as f64 } else { upper as f64 * WORD + lower as f64 }
-        };
-        let units = if high == 0 { half(low) } else { half(high) * HALF + half(low) };
+        if high == 0 {
+            return Self::low_to_f64(low);
+        }
+        Self::scaled(half_to_f64(high) * (WORD * WORD) + half_to_f64(low))
+    }
+
+    /// [`Amount::to_f64`] of so many units, where they fit into 128 bits.
+    #[inline]
+    pub fn low_to_f64(units: u128) -> f64 {
+        Self::scaled(half_to_f64(units))
+    }
+
+    #[inline]
+    fn scaled(units: f64) -> f64 {
         if SCALE <= 22 { units / POW10_F64[SCALE as usize] } else { units / 1e30 }
     }
 
@@ -473,6 +479,15 @@ impl<const SCALE: u32> Amount<SCALE> {
             _ => write_wide(out, units, scale),
         }
     }
+}
+
+/// 2^64, exact.
+const WORD: f64 = 18_446_744_073_709_551_616.0;
+
+#[inline]
+fn half_to_f64(half: u128) -> f64 {
+    let (upper, lower) = ((half >> 64) as u64, half as u64);
+    if upper == 0 { lower as f64 } else { upper as f64 * WORD + lower as f64 }
 }
 
 impl<const SCALE: u32> fmt::Display for Amount<SCALE> {
