@@ -8,6 +8,7 @@ use crate::analytics::archive::Archive;
 use crate::analytics::desk::Desk;
 use crate::analytics::gaps::Dirty;
 use crate::analytics::indicator_set::IndicatorPlan;
+use crate::analytics::rolling::state::State;
 use crate::analytics::series::Series;
 use crate::analytics::sums::{Print, Sums};
 use crate::domain::event::ReadyCandle;
@@ -15,14 +16,47 @@ use crate::domain::interval::TimeInterval;
 use crate::domain::output::OutputSink;
 use crate::domain::time::UnixNanos;
 
+/// A set of series by number: there are sixteen time intervals.
+#[derive(Clone, Copy, Default)]
+struct Members(u16);
+
+impl Members {
+    fn insert(&mut self, i: usize) {
+        self.0 |= 1 << i;
+    }
+
+    /// The only one, if it is that.
+    #[inline]
+    fn single(self) -> Option<usize> {
+        self.0.is_power_of_two().then_some(self.0.trailing_zeros() as usize)
+    }
+}
+
+impl Iterator for Members {
+    type Item = usize;
+
+    #[inline]
+    fn next(&mut self) -> Option<usize> {
+        let next = (self.0 != 0).then_some(self.0.trailing_zeros() as usize);
+        self.0 &= self.0.wrapping_sub(1);
+        next
+    }
+}
+
+/// A series and its place among the others.
+struct Link {
+    series: Series,
+    /// The one that feeds it.
+    feeder: Option<u8>,
+    /// Those that it feeds.
+    fed: Members,
+}
+
 /// All series of one symbol, shortest first.
 pub struct Candles {
-    series: Vec<Series>,
-    /// For each series the one that feeds it.
-    feeders: Vec<Option<usize>>,
-    /// For each series those that it feeds.
-    fed: Vec<Vec<usize>>,
-    roots: Vec<usize>,
+    links: Vec<Link>,
+    /// Those that nothing feeds.
+    roots: Members,
     /// The earliest moment at which some candle is to be closed.
     next_close: UnixNanos,
 }
@@ -30,21 +64,24 @@ pub struct Candles {
 impl Candles {
     /// `intervals` ascending, no repeats.
     pub fn new(intervals: &[TimeInterval], plan: &IndicatorPlan) -> Self {
-        let feeders: Vec<Option<usize>> = intervals
-            .iter()
-            .enumerate()
-            .map(|(i, interval)| (0..i).rev().find(|&shorter| interval.is_multiple_of(intervals[shorter])))
-            .collect();
-        let fed = (0..intervals.len())
-            .map(|i| (0..intervals.len()).filter(|&j| feeders[j] == Some(i)).collect())
-            .collect();
-        let series = intervals.iter().enumerate().map(|(i, &interval)| Series::new(interval, i as u32, plan));
-        Self {
-            series: series.collect(),
-            roots: (0..intervals.len()).filter(|&i| feeders[i].is_none()).collect(),
-            feeders,
-            fed,
-            next_close: UnixNanos(i64::MAX),
+        let mut roots = Members::default();
+        let mut links: Vec<Link> = Vec::with_capacity(intervals.len());
+        for (i, &interval) in intervals.iter().enumerate() {
+            let feeder = (0..i).rev().find(|&shorter| interval.is_multiple_of(intervals[shorter]));
+            match feeder {
+                Some(feeder) => links[feeder].fed.insert(i),
+                None => roots.insert(i),
+            }
+            let series = Series::new(interval, i as u32, plan);
+            links.push(Link { series, feeder: feeder.map(|i| i as u8), fed: Members::default() });
+        }
+        Self { links, roots, next_close: UnixNanos(i64::MAX) }
+    }
+
+    /// Reads what the next trades will use.
+    pub fn touch(&mut self, with_sets: bool, state: &mut State<'_>) {
+        for link in &mut self.links {
+            link.series.touch(with_sets && link.feeder.is_none(), state);
         }
     }
 
@@ -57,8 +94,8 @@ impl Candles {
         archive: &mut dyn Archive,
         unrevised: &mut u64,
     ) -> bool {
-        if let [root] = self.roots[..] {
-            let series = &mut self.series[root];
+        if let Some(root) = self.roots.single() {
+            let series = &mut self.links[root].series;
             if print.rank.at >= series.closed_until() && series.closed_until().0 != i64::MIN {
                 series.add(print, with_sizes);
                 return false;
@@ -77,13 +114,13 @@ impl Candles {
     ) -> bool {
         let at = print.rank.at;
         let (mut late, mut lost) = (false, false);
-        for i in 0..self.series.len() {
-            let reaches = match self.feeders[i] {
+        for i in 0..self.links.len() {
+            let reaches = match self.links[i].feeder {
                 None => true,
                 // What the feeder has not closed yet comes from there.
-                Some(feeder) => at < self.series[feeder].closed_until(),
+                Some(feeder) => at < self.links[usize::from(feeder)].series.closed_until(),
             };
-            let series = &mut self.series[i];
+            let series = &mut self.links[i].series;
             series.begin(at);
             if !reaches {
                 continue;
@@ -108,16 +145,14 @@ impl Candles {
     }
 
     fn plan_next_close(&mut self) {
-        let next = self.roots.iter().map(|&root| self.series[root].next_close()).min();
+        let next = self.roots.map(|root| self.links[root].series.next_close()).min();
         self.next_close = next.unwrap_or(UnixNanos(i64::MAX));
     }
 
     /// Closes every candle that ends at or before `limit`.
     pub fn close_due<S: OutputSink>(&mut self, limit: UnixNanos, desk: &mut Desk<'_, S>) {
-        for at in 0..self.roots.len() {
-            let root = self.roots[at];
-            if limit >= self.series[root].next_close() && self.series[root].closed_until().0 != i64::MIN {
-                let until = self.series[root].interval().open_of(limit);
+        for root in self.roots {
+            if let Some(until) = self.links[root].series.due(limit) {
                 self.close(root, until, desk);
             }
         }
@@ -125,34 +160,31 @@ impl Candles {
     }
 
     fn close<S: OutputSink>(&mut self, i: usize, until: UnixNanos, desk: &mut Desk<'_, S>) {
-        while let Some(open_at) = self.series[i].first_open().filter(|&open_at| open_at < until) {
-            if open_at > self.series[i].closed_until() {
-                self.series[i].close_quiet(open_at, desk);
+        while let Some(open_at) = self.links[i].series.first_open().filter(|&open_at| open_at < until) {
+            if open_at > self.links[i].series.closed_until() {
+                self.links[i].series.close_quiet(open_at, desk);
                 self.close_fed(i, open_at, desk);
             }
-            let (shorter, longer) = self.series.split_at_mut(i + 1);
-            let series = &mut shorter[i];
-            if let Some(sums) = series.close_first(desk) {
-                for &fed in &self.fed[i] {
-                    longer[fed - i - 1].add_sums(open_at, sums);
+            let (shorter, longer) = self.links.split_at_mut(i + 1);
+            let link = &mut shorter[i];
+            if let Some(sums) = link.series.close_first(desk) {
+                for fed in link.fed {
+                    longer[fed - i - 1].series.add_sums(open_at, sums);
                 }
             }
-            let closed = series.closed_until();
+            let closed = link.series.closed_until();
             self.close_fed(i, closed, desk);
         }
-        if until > self.series[i].closed_until() {
-            self.series[i].close_quiet(until, desk);
+        if until > self.links[i].series.closed_until() {
+            self.links[i].series.close_quiet(until, desk);
             self.close_fed(i, until, desk);
         }
     }
 
     #[inline]
     fn close_fed<S: OutputSink>(&mut self, i: usize, closed: UnixNanos, desk: &mut Desk<'_, S>) {
-        for at in 0..self.fed[i].len() {
-            let fed = self.fed[i][at];
-            let series = &self.series[fed];
-            if closed >= series.next_close() && series.closed_until().0 != i64::MIN {
-                let until = series.interval().open_of(closed);
+        for fed in self.links[i].fed {
+            if let Some(until) = self.links[fed].series.due(closed) {
                 self.close(fed, until, desk);
             }
         }
@@ -161,56 +193,56 @@ impl Candles {
     /// Tells anew what has changed of closed candles.
     #[cold]
     pub fn revise<S: OutputSink>(&mut self, dirty: Dirty, desk: &mut Desk<'_, S>) {
-        for i in 0..self.series.len() {
-            self.series[i].revise(dirty, desk);
+        for i in 0..self.links.len() {
+            self.links[i].series.revise(dirty, desk);
             // A trade older than the first one moved the beginning of those that had told nothing:
             // what their feeder has closed long ago won't be announced again.
-            self.close_fed(i, self.series[i].closed_until(), desk);
+            self.close_fed(i, self.links[i].series.closed_until(), desk);
         }
     }
 
     /// Closes all up to the interval that holds `last`, as they are. `desk.ending` is set.
     pub fn finish<S: OutputSink>(&mut self, last: UnixNanos, desk: &mut Desk<'_, S>) {
-        for i in 0..self.series.len() {
-            if self.series[i].closed_until().0 == i64::MIN {
+        for i in 0..self.links.len() {
+            if self.links[i].series.closed_until().0 == i64::MIN {
                 continue;
             }
-            let interval = self.series[i].interval();
+            let interval = self.links[i].series.interval();
             let until = interval.close_of(interval.open_of(last));
-            if until > self.series[i].closed_until() {
+            if until > self.links[i].series.closed_until() {
                 self.close(i, until, desk);
             }
-            self.series[i].finish_stretch(desk);
+            self.links[i].series.finish_stretch(desk);
         }
         self.plan_next_close();
     }
 
     /// Takes a ready candle of the shortest interval, which is whole. `false`: it is older than what is closed.
     pub fn take_ready<S: OutputSink>(&mut self, candle: &ReadyCandle, desk: &mut Desk<'_, S>) -> bool {
-        self.series.iter_mut().for_each(|series| series.begin(candle.open_at));
-        if candle.open_at < self.series[0].closed_until() {
+        self.links.iter_mut().for_each(|link| link.series.begin(candle.open_at));
+        if candle.open_at < self.links[0].series.closed_until() {
             return false;
         }
         self.close(0, candle.open_at, desk);
         if let Some(prices) = candle.prices {
-            self.series[0].add_sums(candle.open_at, &Sums::of_ready(candle, prices));
+            self.links[0].series.add_sums(candle.open_at, &Sums::of_ready(candle, prices));
         }
-        self.close(0, self.series[0].interval().close_of(candle.open_at), desk);
+        self.close(0, self.links[0].series.interval().close_of(candle.open_at), desk);
         true
     }
 
     /// The shortest interval.
     pub fn shortest(&self) -> Option<TimeInterval> {
-        self.series.first().map(Series::interval)
+        self.links.first().map(|link| link.series.interval())
     }
 
     /// All intervals of the shortest series up to here are closed.
     pub fn closed_until(&self) -> UnixNanos {
-        self.series.first().map_or(UnixNanos(i64::MIN), Series::closed_until)
+        self.links.first().map_or(UnixNanos(i64::MIN), |link| link.series.closed_until())
     }
 
     /// Whether every interval can be made of the shortest.
     pub fn has_one_root(&self) -> bool {
-        self.roots.len() == 1
+        self.roots.single().is_some()
     }
 }

@@ -14,6 +14,8 @@ pub struct IndicatorPlan {
     /// The names of the values of each.
     pub outputs: Vec<&'static [&'static str]>,
     shapes: Vec<Shape>,
+    /// How much state a set of them has.
+    pub state_words: usize,
     /// Whether any of them looks at sizes of trades.
     pub needs_sizes: bool,
 }
@@ -34,13 +36,18 @@ impl Shape {
 
 impl IndicatorPlan {
     pub fn new(specs: &[Spec]) -> Self {
-        Self {
+        let mut plan = Self {
+            state_words: 0,
             names: specs.iter().map(ToString::to_string).collect(),
             outputs: specs.iter().map(|spec| spec.entry.outputs).collect(),
             shapes: specs.iter().map(Shape::of).collect(),
             needs_sizes: specs.iter().any(|spec| spec.entry.needs_sizes),
             specs: specs.to_vec(),
-        }
+        };
+        let mut words = Vec::new();
+        IndicatorSet::new(&plan).save(&mut words);
+        plan.state_words = words.len();
+        plan
     }
 }
 

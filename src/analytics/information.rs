@@ -22,6 +22,7 @@ use ethnum::U256;
 
 use crate::analytics::desk::{Desk, bar_of, told_candle};
 use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet};
+use crate::analytics::rolling::state::State;
 use crate::analytics::sums::{Print, Sums};
 use crate::domain::candle::CandleState;
 use crate::domain::decimal::{Decimal, QuoteVolume, Volume};
@@ -78,6 +79,13 @@ impl InformationBars {
         };
         let previous_open_at = UnixNanos(i64::MIN);
         Some(Self { interval, threshold, open: None, previous_open_at, set: IndicatorSet::new(plan) })
+    }
+
+    /// Reads what the next trades will use.
+    pub fn touch(&self, state: &mut State<'_>) {
+        if let Some(bar) = &self.open {
+            state.word(&mut (bar.buys ^ bar.sums.trade_count ^ bar.sums.first.tie));
+        }
     }
 
     /// Takes the next trade of the log. `true`: the bar is full and is to be closed.

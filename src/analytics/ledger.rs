@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::analytics::gaps::{Dirty, Gaps};
+use crate::analytics::rolling::state::State;
 use crate::domain::event::{Side, Trade, TradeId};
 use crate::domain::output::{Position, Refusal};
 use crate::domain::time::UnixNanos;
@@ -49,7 +50,8 @@ pub struct Release {
 pub struct Ledger {
     rule: IdRule,
     numbers: Option<Numbers>,
-    recent: RecentIds,
+    /// Where ids are not contiguous.
+    recent: Box<RecentIds>,
     held: Option<Box<(Trade, Position)>>,
 }
 
@@ -66,7 +68,7 @@ struct Numbers {
 
 impl Ledger {
     pub fn new(rule: IdRule) -> Self {
-        Self { rule, numbers: None, recent: RecentIds::default(), held: None }
+        Self { rule, numbers: None, recent: Box::default(), held: None }
     }
 
     /// Whether missing ids tell what is missing.
@@ -77,6 +79,14 @@ impl Ledger {
     /// Whether a trade waits to be confirmed.
     pub fn holds(&self) -> bool {
         self.held.is_some()
+    }
+
+    /// Reads what the next trades will use.
+    pub fn touch(&self, state: &mut State<'_>) {
+        if let Some(numbers) = &self.numbers {
+            let next = |ahead: usize| numbers.fingerprints[(numbers.high as usize + ahead) % REMEMBERED];
+            state.word(&mut u64::from(next(1) ^ next(16)));
+        }
     }
 
     /// Looks at a trade. `now` is the newest time known, this trade included.
@@ -296,11 +306,21 @@ fn fingerprint(trade: &Trade) -> u32 {
         Some(Side::Buy) => 1,
         Some(Side::Sell) => 2,
     };
-    let mut word = mix(trade.price.decimal().to_bits());
-    word = mix(word ^ trade.quantity.decimal().to_bits());
-    word = mix(word ^ trade.exchange_at.0.cast_unsigned());
-    word = mix(word ^ (u64::from(trade.trade_count) << 2) ^ side);
-    (word >> 32) as u32
+    // Two products that overlap and one that joins them.
+    let a = fold(trade.price.decimal().to_bits() ^ SPREAD[0], trade.quantity.decimal().to_bits() ^ SPREAD[1]);
+    let rest = (u64::from(trade.trade_count) << 2) | side;
+    let b = fold(trade.exchange_at.0.cast_unsigned() ^ SPREAD[1], rest ^ SPREAD[0]);
+    (mix(a ^ b.rotate_left(29)) >> 32) as u32
+}
+
+/// Halves of one bits, in no order: fractions of the golden ratio and of the square root of two.
+const SPREAD: [u64; 2] = [0x9E37_79B9_7F4A_7C15, 0x6A09_E667_F3BC_C909];
+
+/// Both halves of a product, folded together.
+#[inline]
+fn fold(a: u64, b: u64) -> u64 {
+    let product = u128::from(a) * u128::from(b);
+    (product >> 64) as u64 ^ product as u64
 }
 
 #[cfg(test)]

@@ -96,7 +96,7 @@ impl Series {
         }
         self.before.clear();
         // Late trades seldom come alone: what one has needed the next will need.
-        self.stay = self.stay.max(self.closed.saturating_sub(desk.window + 2 * CHECKPOINT_EVERY));
+        self.stay = self.stay.max(self.closed.saturating_sub(desk.window + CHECKPOINT_EVERY));
     }
 
     /// Gives back the index of the first candle whose sums or state changed.

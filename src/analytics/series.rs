@@ -12,6 +12,7 @@ use crate::analytics::desk::{Desk, bar_of};
 use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet};
 use crate::analytics::quiet::Quiet;
 use crate::analytics::revision::Before;
+use crate::analytics::rolling::state::State;
 use crate::analytics::rows::{Row, RowExtra, candle_of};
 use crate::analytics::sums::{Print, Sums};
 use crate::domain::interval::{Interval, TimeInterval};
@@ -82,6 +83,31 @@ impl Series {
         UnixNanos(self.closed_until.0.saturating_add(self.interval.nanos()))
     }
 
+    /// Up to where intervals are to be closed once all before `limit` is known; `None`: nothing is due.
+    #[inline]
+    pub fn due(&self, limit: UnixNanos) -> Option<UnixNanos> {
+        let next = self.next_close();
+        if limit < next || self.closed_until.0 == i64::MIN {
+            return None;
+        }
+        // Seldom more than one interval: a division is dear.
+        let one = limit.0 - next.0 < self.interval.nanos();
+        Some(if one { next } else { self.interval.open_of(limit) })
+    }
+
+    /// Reads what the next trades will use.
+    pub fn touch(&mut self, with_set: bool, state: &mut State<'_>) {
+        let mut words = [self.closed_until.0.cast_unsigned(), 0, 0, 0];
+        if let Some(last) = self.rows.back() {
+            words[1] = last.open_at.0.cast_unsigned() ^ last.sums.trade_count ^ last.sums.last.tie;
+        }
+        words[2] = self.quiet.back().map_or(0, |run| run.count.cast_unsigned());
+        words.iter_mut().for_each(|word| state.word(word));
+        if with_set {
+            self.set.state(state);
+        }
+    }
+
     /// As long as nothing was told, an earlier trade moves the beginning.
     pub fn begin(&mut self, at: UnixNanos) {
         let open_at = self.interval.open_of(at);
@@ -105,8 +131,16 @@ impl Series {
         self.add_elsewhere(print, with_sizes);
     }
 
+    /// As [`TimeInterval::open_of`]; next to the last candle it needs no division.
+    #[inline]
+    fn open_of(&self, at: UnixNanos) -> UnixNanos {
+        let nanos = self.interval.nanos();
+        let near = self.rows.back().map_or(i64::MIN, |last| last.open_at.0.saturating_add(nanos));
+        if at.0 >= near && at.0 - nanos < near { UnixNanos(near) } else { self.interval.open_of(at) }
+    }
+
     fn add_elsewhere(&mut self, print: &Print, with_sizes: bool) {
-        let open_at = self.interval.open_of(print.rank.at);
+        let open_at = self.open_of(print.rank.at);
         if self.rows.back().is_none_or(|last| last.open_at < open_at) {
             self.rows.push_back(Row::new(open_at, Sums::new(print, with_sizes)));
             return;
@@ -126,7 +160,7 @@ impl Series {
             last.sums.merge(sums);
             return;
         }
-        let open_at = self.interval.open_of(at);
+        let open_at = self.open_of(at);
         match self.rows.binary_search_by_key(&open_at, |row| row.open_at) {
             Ok(at) => self.rows[at].sums.merge(sums),
             Err(at) => self.rows.insert(at, Row::new(open_at, sums.clone())),
@@ -142,7 +176,7 @@ impl Series {
     /// Closes the earliest open candle, which is the next interval; gives back its sums.
     pub fn close_first<S: OutputSink>(&mut self, desk: &mut Desk<'_, S>) -> Option<&Sums> {
         self.finish_stretch(desk);
-        if self.closed >= desk.window + self.stay + 2 * CHECKPOINT_EVERY {
+        if self.closed >= desk.window + self.stay + CHECKPOINT_EVERY {
             self.put_aside(desk);
         }
         let row = self.rows.get_mut(self.closed)?;

@@ -145,8 +145,16 @@ impl<'s> Shard<'s> {
     /// Works off a batch, instrument by instrument.
     fn take_all(&mut self, entries: &[Entry]) {
         let mut grouping = std::mem::take(&mut self.grouping);
-        for &at in grouping.order(entries.iter().map(|entry| entry.instrument.0)) {
-            self.take(&entries[at as usize]);
+        grouping.group(entries.iter().map(|entry| entry.instrument.0));
+        for (instrument, group) in grouping.groups() {
+            if let Some(pipeline) = &mut self.pipelines[instrument as usize] {
+                pipeline.touch();
+            }
+            // As for the state: what lies scattered over the batch is asked for at once.
+            std::hint::black_box(group.iter().fold(0, |mix, &at| mix ^ entries[at as usize].position.0));
+            for &at in group {
+                self.take(&entries[at as usize]);
+            }
         }
         self.grouping = grouping;
     }

@@ -4,20 +4,25 @@
 //! an instrument's events in a batch at once fetches its state from memory once, not once an
 //! event; with a thousand interleaved instruments that is most of the cost.
 
+/// How many events make a good batch: some for each instrument, as far as memory goes.
+pub fn batch_len(instruments: usize) -> usize {
+    instruments.saturating_mul(32).clamp(4_096, 131_072)
+}
+
 /// Groups batches; reuses its memory.
 #[derive(Debug, Default)]
 pub struct Grouping {
     /// For each instrument where its next event goes; zero between batches.
     starts: Vec<u32>,
-    /// The instruments of the batch, as they are met.
-    met: Vec<u32>,
+    /// The instruments of the batch as they are met, each with the end of its group.
+    met: Vec<(u32, u32)>,
     order: Vec<u32>,
 }
 
 impl Grouping {
-    /// The positions of a batch, grouped by instrument (in the order in which they are first met), each
+    /// Groups the positions of a batch by instrument (in the order in which they are first met), each
     /// group in the order of the batch. `instruments` gives the instrument of each position.
-    pub fn order(&mut self, instruments: impl ExactSizeIterator<Item = u32> + Clone) -> &[u32] {
+    pub fn group(&mut self, instruments: impl ExactSizeIterator<Item = u32> + Clone) {
         self.met.clear();
         self.order.clear();
         self.order.resize(instruments.len(), 0);
@@ -27,24 +32,40 @@ impl Grouping {
                 self.starts.resize(at + 1, 0);
             }
             if self.starts[at] == 0 {
-                self.met.push(instrument);
+                self.met.push((instrument, 0));
             }
             self.starts[at] += 1;
         }
+        if let [(instrument, end)] = &mut self.met[..] {
+            *end = self.order.len() as u32;
+            self.order.iter_mut().zip(0..).for_each(|(slot, position)| *slot = position);
+            self.starts[*instrument as usize] = 0;
+            return;
+        }
         let mut start = 0;
-        for &instrument in &self.met {
-            let count = std::mem::replace(&mut self.starts[instrument as usize], start);
+        for (instrument, end) in &mut self.met {
+            let count = std::mem::replace(&mut self.starts[*instrument as usize], start);
             start += count;
+            *end = start;
         }
         for (position, instrument) in instruments.enumerate() {
             let slot = &mut self.starts[instrument as usize];
             self.order[*slot as usize] = position as u32;
             *slot += 1;
         }
-        for &instrument in &self.met {
-            self.starts[instrument as usize] = 0;
+        for (instrument, _) in &self.met {
+            self.starts[*instrument as usize] = 0;
         }
-        &self.order
+    }
+
+    /// The groups of the last batch: an instrument and the positions of its events.
+    pub fn groups(&self) -> impl Iterator<Item = (u32, &[u32])> {
+        let mut start = 0;
+        self.met.iter().map(move |&(instrument, end)| {
+            let group = &self.order[start..end as usize];
+            start = end as usize;
+            (instrument, group)
+        })
     }
 }
 
@@ -65,7 +86,15 @@ mod tests {
                     .iter()
                     .flat_map(|m| (0..batch.len() as u32).filter(|&p| batch[p as usize] == *m))
                     .collect();
-                prop_assert_eq!(grouping.order(batch.iter().copied()), &expected[..]);
+                grouping.group(batch.iter().copied());
+                let (mut order, mut instruments) = (Vec::new(), Vec::new());
+                for (instrument, group) in grouping.groups() {
+                    prop_assert!(!group.is_empty() && group.iter().all(|&at| batch[at as usize] == instrument));
+                    order.extend_from_slice(group);
+                    instruments.push(instrument);
+                }
+                prop_assert_eq!(order, expected);
+                prop_assert_eq!(instruments, met);
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::domain::time::UnixNanos;
 use crate::domain::venue::Venue;
 use crate::replay::decoder::{Batch, Facts, FormatEntry, Listed, Stream, happened_at};
 use crate::replay::formats::{AUTO, choose, journal, names};
+use crate::replay::grouping::batch_len;
 use crate::replay::lines::Part;
 use crate::replay::quarantine::Quarantine;
 use crate::replay::recording::{Entry, FILES_MAX, InputError, file_and_line, position};
@@ -46,9 +47,6 @@ pub struct Options {
     /// Where skipped lines are written (`quarantine.jsonl`); `None`: they are only counted.
     pub quarantine: Option<PathBuf>,
 }
-
-/// Events handed on at once, about.
-const BATCH: usize = 4_096;
 
 /// Texts read ahead on threads of their own at a time; more are read where they are merged.
 const THREADS_MAX: usize = 3;
@@ -178,7 +176,9 @@ impl Inputs {
     /// Replaces what `batch` holds with the next events; `false`: there are none left.
     pub fn next_batch(&mut self, batch: &mut Vec<Entry>) -> Result<bool, InputError> {
         batch.clear();
-        while batch.len() < BATCH {
+        // Working off a batch is cheaper the more events each instrument has in it.
+        let wanted = batch_len(self.roster.len());
+        while batch.len() < wanted {
             let Some(Reverse((head, rank))) = self.heads.pop() else { break };
             if !self.is_ready(rank)? {
                 continue;

@@ -138,6 +138,9 @@ impl<T: Terms<V, K>, const V: usize, const K: usize> Blocks<T, V, K> {
         for value in self.items.as_flattened_mut() {
             state.f64(value);
         }
+        if let State::Touch(mix) = state {
+            *mix ^= self.tails[self.at][0].to_bits();
+        }
         if matches!(state, State::Load(_)) {
             if self.is_full() {
                 self.lay_tails();

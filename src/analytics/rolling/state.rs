@@ -9,6 +9,8 @@ pub enum State<'a> {
     Save(&'a mut Vec<u64>),
     /// Overwrites each visited value with the next word.
     Load(std::slice::Iter<'a, u64>),
+    /// Mixes each visited value into one word: what is about to be used comes closer.
+    Touch(u64),
 }
 
 impl<'a> State<'a> {
@@ -20,6 +22,7 @@ impl<'a> State<'a> {
     pub fn word(&mut self, value: &mut u64) {
         match self {
             Self::Save(words) => words.push(*value),
+            Self::Touch(mix) => *mix ^= *value,
             Self::Load(words) => {
                 *value = *words.next().expect("what is restored was saved by the same code");
             }
