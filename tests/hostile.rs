@@ -59,6 +59,7 @@ fn run(folder: &Path, words: &[&str]) -> Ended {
             child.kill().unwrap();
             panic!("{words:?} does not end");
         }
+        #[expect(clippy::disallowed_methods, reason = "another process is waited for")]
         std::thread::sleep(Duration::from_millis(2));
     };
     let text = |name: &str| String::from_utf8_lossy(&fs::read(folder.join(name)).unwrap()).into_owned();
@@ -515,6 +516,7 @@ fn a_killed_run_can_be_run_again_into_the_same_place() {
         if at.join("out/quarantine.jsonl.tmp").exists() {
             break;
         }
+        #[expect(clippy::disallowed_methods, reason = "another process is waited for")]
         std::thread::sleep(Duration::from_millis(2));
     }
     assert!(child.try_wait().unwrap().is_none(), "it was still running");
