@@ -22,9 +22,8 @@ use crate::domain::output::{Output, OutputSink, Position, Refusal};
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::IdRule;
 
-/// Closed candles an interval that are kept for quick revisions, unless set otherwise: with those
-/// that wait to be put aside and a few open ones they fit a ring of 128.
-pub const WINDOW_DEFAULT: usize = 88;
+/// Closed candles an interval that are kept for quick revisions, unless set otherwise.
+pub const WINDOW_DEFAULT: usize = 128;
 
 /// Indicators with more state than that are not touched ahead: reading it all would cost more than it spares.
 const TOUCH_WORDS_MAX: usize = 128;

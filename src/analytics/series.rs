@@ -22,6 +22,9 @@ use crate::domain::time::UnixNanos;
 /// Closed candles between two checkpoints of the indicators.
 pub const CHECKPOINT_EVERY: usize = 32;
 
+/// Open candles for which a full ring has room; more make it grow.
+const OPEN_ROOM: usize = 8;
+
 /// The candles of one time interval.
 pub struct Series {
     pub(super) interval: TimeInterval,
@@ -178,6 +181,10 @@ impl Series {
         self.finish_stretch(desk);
         if self.closed >= desk.window + self.stay + CHECKPOINT_EVERY {
             self.put_aside(desk);
+        } else if self.closed == desk.window / 2 {
+            // Doubling would leave almost half of the ring unused, for every series of every symbol.
+            let full = desk.window + CHECKPOINT_EVERY + OPEN_ROOM;
+            self.rows.reserve_exact(full.saturating_sub(self.rows.len()));
         }
         let row = self.rows.get_mut(self.closed)?;
         assert!(row.open_at == self.closed_until, "candles close in order, without a hole");

@@ -60,7 +60,7 @@ impl Print {
 /// The sums of an interval with at least one trade.
 ///
 /// Thousands of these are in memory, so what is seldom needed stands apart: the sums are
-/// kept in 128 bits here, which real candles fill as good as never, and overflow into [`Rest`].
+/// kept in 128 bits here, which real candles fill as good as never, and overflow into `Rest`.
 #[derive(Clone, Debug)]
 pub struct Sums {
     pub prices: Ohlc,
