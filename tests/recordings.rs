@@ -261,3 +261,39 @@ fn ready_candles_are_read() {
     }
     checks.done();
 }
+
+/// Needs no recording: one connection that carried both streams of a market.
+#[test]
+fn aggregates_beside_raw_trades_are_left_out() {
+    let frame = |event: &str, symbol: &str, id: u64| {
+        let ids =
+            if event == "trade" { format!("\"t\":{id}") } else { format!("\"a\":{id},\"f\":1,\"l\":2") };
+        let at = 1_723_161_601_437 + id;
+        format!(
+            "{at} {{\"e\":\"{event}\",\"s\":\"{symbol}\",{ids},\"p\":\"1\",\"q\":\"1\",\"T\":{at},\"m\":true,\"M\":true}}\n"
+        )
+    };
+    // The aggregate comes first, and ETH has nothing else.
+    let text = frame("aggTrade", "BTCUSDT", 1)
+        + &frame("trade", "BTCUSDT", 2)
+        + &frame("aggTrade", "BTCUSDT", 3)
+        + &frame("aggTrade", "ETHUSDT", 4);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("frames.txt");
+    std::fs::write(&path, text).unwrap();
+    let read = read_all(path.clone(), Options::default()).unwrap();
+    let expected = [("binance:BTC-USDT".to_owned(), 1), ("binance:ETH-USDT".to_owned(), 1)];
+    assert_eq!((read.format, read.instruments), ("binance-raw", BTreeMap::from(expected)));
+
+    // Beside a dump of raw trades, ETH's aggregates would count its trades twice.
+    let dump = dir.path().join("ETHUSDT-trades-2024-08-09.csv");
+    std::fs::write(&dump, "1,1,1,1,1723161601437,True,True\n").unwrap();
+    let options = Options { frame_parsers: PARSERS, ..Options::default() };
+    match Inputs::open(&[path, dump], options).err() {
+        Some(InputError::Refused(message)) => {
+            let named = ["frames.txt", "ETHUSDT-trades-2024-08-09.csv", "never mixed"];
+            assert!(named.iter().all(|words| message.contains(words)), "{message}");
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,6 +1,7 @@
 //! Bitstamp `live_trades`.
 //!
-//! The `_str` fields are read; the numbers beside them carry float noise. `type` 0 is a bought
+//! The `_str` fields are read, small ones with an exponent (`1E-8`); the numbers beside them carry
+//! float noise. `type` 0 is a bought
 //! trade, 1 a sold one. Ids rise over all pairs together, with holes.
 //! Source: Bitstamp documentation, "WebSocket v2: live ticker".
 
@@ -8,7 +9,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::event::{Side, Trade};
-use crate::domain::fields::{FieldError, id, price, quantity, time};
+use crate::domain::fields::{FieldError, id, price_scientific, quantity_scientific, time};
 use crate::domain::frame::{FrameParser, FrameParserEntry, FrameSink, Spelled, SymbolError, TradeKind};
 use crate::domain::json::text;
 use crate::domain::symbol;
@@ -61,8 +62,8 @@ impl Row<'_> {
         };
         Ok(Trade {
             id: id(text(self.id).as_bytes())?,
-            price: price(text(self.price_str).as_bytes())?,
-            quantity: quantity(text(self.amount_str).as_bytes())?,
+            price: price_scientific(text(self.price_str).as_bytes())?,
+            quantity: quantity_scientific(text(self.amount_str).as_bytes())?,
             exchange_at: time(text(self.microtimestamp).as_bytes(), TimeUnit::Micros)?,
             received_at,
             taker_side: Some(taker_side),
@@ -105,6 +106,10 @@ mod tests {
                 (
                     r#"{"channel": "live_trades_linketh", "data": {"amount": 14.600000001, "amount_str": "14.60000000", "id": 161009670, "microtimestamp": "1617654353839000", "price": 0.01495224, "price_str": "0.01495224", "timestamp": "1617654353", "type": 1}, "event": "trade"}"#,
                     "bitstamp linketh raw 161009670 0.01495224 14.6 2021-04-05T20:25:53.839Z sell 1",
+                ),
+                (
+                    r#"{"channel":"live_trades_btcusd","data":{"amount_str":"1E-8","id":7,"microtimestamp":"1617654353839000","price_str":"58000","type":0},"event":"trade"}"#,
+                    "bitstamp btcusd raw 7 58000 0.00000001 2021-04-05T20:25:53.839Z buy 1",
                 ),
                 (r#"{"event":"bts:subscription_succeeded","channel":"live_trades_xlmeur","data":{}}"#, ""),
                 (r#"{"event":"data","channel":"diff_order_book_xlmeur","data":{"bids":[]}}"#, ""),

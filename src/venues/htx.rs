@@ -59,7 +59,6 @@ struct Row<'a> {
 impl Row<'_> {
     fn trade(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
         Ok(Trade {
-            // Swaps have `id` alone.
             id: id(text(self.trade_id.or(self.id)).as_bytes())?,
             price: price_scientific(text(self.price).as_bytes())?,
             quantity: quantity_scientific(text(self.amount).as_bytes())?,
@@ -79,16 +78,17 @@ impl FrameParser for Htx {
         let Some(symbol) = symbol else { return };
         if let Some(tick) = piece::<Tick<'_>>("tick", envelope.tick, sink) {
             each("trade", tick.data, false, sink, |row: Row<'_>, sink| {
-                let spelled =
-                    Spelled { venue: "htx", symbol, kind: TradeKind::Raw, id_rule: IdRule::Contiguous };
+                // Frames of 2019 have no `tradeId`; their `id` is unique and no more.
+                let id_rule = if row.trade_id.is_some() { IdRule::Contiguous } else { IdRule::Sparse };
+                let spelled = Spelled { venue: "htx", symbol, kind: TradeKind::Raw, id_rule };
                 tell(spelled, row.trade(received_at), sink);
             });
         }
     }
 
     fn symbol(&self, _venue: &'static str, spelling: &str) -> Result<String, SymbolError> {
-        // `BTC-USD`, `BTC-USDT`: swaps and futures.
-        if spelling.contains('-') {
+        // `BTC-USD`, `BTC-USDT`, `ETH_CQ`: swaps and futures.
+        if spelling.contains(['-', '_']) {
             return Err(SymbolError::Contract(spelling.to_owned()));
         }
         symbol::split(spelling, symbol::STABLE_QUOTES)
@@ -114,6 +114,6 @@ mod tests {
                 (r#"{"ch":"market.btcusdt.depth.step0","tick":{"bids":[]}}"#, ""),
             ],
         );
-        check_symbols(&ENTRY, "htx", &[("trioeth", Some("TRIO-ETH")), ("BTC-USD", None)]);
+        check_symbols(&ENTRY, "htx", &[("trioeth", Some("TRIO-ETH")), ("BTC-USD", None), ("ETH_CQ", None)]);
     }
 }
