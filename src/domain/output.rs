@@ -121,8 +121,6 @@ pub enum Refusal {
     IdMissing,
     #[error("trade id belongs to a gap too old to be remembered")]
     GapForgotten,
-    #[error("raw and aggregate trades of one instrument do not mix")]
-    MixedAggregation,
     #[error("a different candle of the same open time came before")]
     UnequalRepeat,
     #[error("ready candles and trades of one instrument do not mix")]

@@ -155,7 +155,7 @@ impl Binance {
             received_at,
             id: TradeId::Number(id),
             taker_side: Some(side),
-            trade_count: u32::try_from(last.checked_sub(first)? + 1).ok()?,
+            trade_count: u32::try_from(last.checked_sub(first)?.checked_add(1)?).ok()?,
         };
         Some((if is_spot { self.spot } else { "binance-usdm" }, symbol, TradeKind::Aggregate, trade))
     }

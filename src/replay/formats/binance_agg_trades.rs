@@ -74,7 +74,7 @@ fn usual(line: &[u8], fields: usize, unit: TimeUnit) -> Option<Trade> {
         received_at: None,
         id: TradeId::Number(id),
         taker_side: Some(taker_side),
-        trade_count: u32::try_from(last.checked_sub(first)? + 1).ok()?,
+        trade_count: u32::try_from(last.checked_sub(first)?.checked_add(1)?).ok()?,
     })
 }
 
