@@ -124,7 +124,7 @@ impl OutputSink for Counting {
                 self.values += snapshot.values.len() as u64;
                 self.hash = self.hash.rotate_left(5) ^ snapshot.values[0].to_bits();
             }
-            Output::Trade(_) | Output::Gap(_) | Output::Refused { .. } => {}
+            _ => {}
         }
     }
 }

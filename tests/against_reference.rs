@@ -52,7 +52,7 @@ impl OutputSink for Last {
             Output::Gap(gap) => {
                 self.gaps.insert(gap.id, gap.clone());
             }
-            Output::Trade(_) | Output::Indicator(_) | Output::Refused { .. } => {}
+            _ => {}
         }
     }
 }

@@ -46,7 +46,7 @@ impl OutputSink for Last {
                 let bits = snapshot.values.iter().map(|value| value.to_bits()).collect();
                 self.readings.insert(key, (bits, snapshot.data_state));
             }
-            Output::Trade(_) | Output::Gap(_) | Output::Refused { .. } => {}
+            _ => {}
         }
     }
 }

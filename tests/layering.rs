@@ -9,14 +9,32 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Which rooms a room may import, itself aside.
-const TABLE: [(&str, &[&str]); 7] = [
+const TABLE: [(&str, &[&str]); 11] = [
     ("domain", &[]),
     ("analytics", &["domain"]),
     ("journal", &["domain"]),
     ("runtime", &["domain"]),
     ("venues", &["runtime", "domain"]),
+    ("alerts", &["runtime", "domain"]),
+    ("storage", &["runtime", "journal", "domain"]),
+    ("engine", &["analytics", "runtime", "journal", "domain"]),
     ("replay", &["analytics", "runtime", "journal", "domain"]),
-    ("app", &["analytics", "domain", "journal", "replay", "runtime", "venues"]),
+    ("api", &["storage", "runtime", "domain"]),
+    (
+        "app",
+        &[
+            "alerts",
+            "analytics",
+            "api",
+            "domain",
+            "engine",
+            "journal",
+            "replay",
+            "runtime",
+            "storage",
+            "venues",
+        ],
+    ),
 ];
 
 /// Rooms in which the same events give the same bytes.

@@ -165,6 +165,11 @@ impl<'s> SymbolPipeline<'s> {
                 self.watermark = self.watermark.max(*venue_at);
                 self.settle(None, archive, out);
             }
+            Event::Unfillable { .. } => self.settle(None, archive, out),
+            Event::Status { venue_at, .. } => {
+                self.watermark = self.watermark.max(*venue_at);
+                self.settle(None, archive, out);
+            }
             Event::Unwatched { to, .. } => {
                 let mut dirty = None;
                 if !self.ledger.counts_ids() && self.first_trade_at.is_some() {
@@ -417,7 +422,7 @@ mod tests {
     impl OutputSink for Kept {
         fn accept(&mut self, _cause_seq: u64, output: Output<'_>) {
             match output {
-                Output::Trade(_) => {}
+                Output::Trade(_) | Output::Anomaly(_) | Output::Forecast(_) | Output::Signal(_) => {}
                 Output::Candle(candle) => {
                     let known = self.candles.insert((candle.interval, candle.open_at), candle.clone());
                     let before = self.revisions.insert((candle.interval, candle.open_at), candle.revision);

@@ -114,6 +114,66 @@ pub enum Event {
         from: UnixNanos,
         to: UnixNanos,
     },
+    /// The venue was asked, and cannot give the trades of these ids, both included.
+    Unfillable {
+        first_id: u64,
+        last_id: u64,
+        reason: Unfillable,
+    },
+    /// The venue's side of the instrument changed.
+    Status {
+        venue_at: UnixNanos,
+        status: WatchStatus,
+    },
+}
+
+/// Why missing trades will not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unfillable {
+    /// REST answered beyond the missing ids, without them.
+    NotAtVenue,
+    /// They lie behind what the venue's REST reaches.
+    OutOfReach,
+    /// The venue refuses to be asked.
+    Refused,
+}
+
+impl Unfillable {
+    pub const ALL: [Self; 3] = [Self::NotAtVenue, Self::OutOfReach, Self::Refused];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotAtVenue => "not_at_venue",
+            Self::OutOfReach => "out_of_reach",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// How an instrument is watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WatchStatus {
+    /// Subscribed, and heard of.
+    Live,
+    /// Subscribed, and silent for longer than its own rhythm explains.
+    Stale,
+    /// Not connected.
+    Down,
+    /// The venue does not list it.
+    Unlisted,
+}
+
+impl WatchStatus {
+    pub const ALL: [Self; 4] = [Self::Live, Self::Stale, Self::Down, Self::Unlisted];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Stale => "stale",
+            Self::Down => "down",
+            Self::Unlisted => "unlisted",
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use crate::domain::candle::Candle;
 use crate::domain::event::Trade;
+use crate::domain::insight::{Anomaly, Forecast, Signal};
 use crate::domain::interval::Interval;
 use crate::domain::time::UnixNanos;
 
@@ -137,6 +138,9 @@ pub enum Output<'a> {
     Candle(&'a Candle),
     Indicator(&'a IndicatorSnapshot<'a>),
     Gap(&'a Gap),
+    Anomaly(&'a Anomaly),
+    Forecast(&'a Forecast),
+    Signal(&'a Signal),
     /// The event at that position of the log (not always the current one) was not taken.
     Refused {
         at: Position,

@@ -258,6 +258,9 @@ impl Writer {
                 self.runs.unwatched.records.push(record);
                 Ok(at)
             }
+            Event::Unfillable { .. } | Event::Status { .. } => {
+                Err(JournalError::Unwritable("this version has no record of it"))
+            }
             Event::Tick { .. } => Err(JournalError::Unwritable("a tick belongs to partitions: append_tick")),
         }
     }

@@ -299,5 +299,7 @@ pub fn happened_at(event: &Event) -> Option<UnixNanos> {
         Event::Backfill(trades) => trades.first().map(|trade| trade.exchange_at),
         Event::Tick { venue_at } => Some(*venue_at),
         Event::Unwatched { to, .. } => Some(*to),
+        Event::Status { venue_at, .. } => Some(*venue_at),
+        Event::Unfillable { .. } => None,
     }
 }

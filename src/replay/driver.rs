@@ -209,6 +209,8 @@ fn event_at(event: &Event) -> Option<UnixNanos> {
         Event::Candle(candle) => Some(candle.open_at),
         Event::Tick { venue_at } => Some(*venue_at),
         Event::Unwatched { to, .. } => Some(*to),
+        Event::Status { venue_at, .. } => Some(*venue_at),
+        Event::Unfillable { .. } => None,
     }
 }
 

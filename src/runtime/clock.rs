@@ -3,10 +3,43 @@
 //! Results never depend on it. It measures how long a run took, and paces a recording that is
 //! played slower than it could be.
 
+use std::sync::OnceLock;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::domain::time::UnixNanos;
+
+/// The system's clock.
+pub fn now() -> UnixNanos {
+    #[expect(clippy::disallowed_methods, reason = "the one place that may")]
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    // A clock before 1970 is a broken clock: trades would be refused as from the future, visibly.
+    UnixNanos(since.map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)))
+}
+
+/// A moment on the monotonic clock, in nanoseconds since the process first asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Mono(u64);
+
+impl Mono {
+    pub fn now() -> Self {
+        static FIRST: OnceLock<Instant> = OnceLock::new();
+        #[expect(clippy::disallowed_methods, reason = "the one place that may")]
+        let since = FIRST.get_or_init(Instant::now).elapsed();
+        Self(since.as_nanos() as u64)
+    }
+
+    /// Nanoseconds since `earlier`; 0 where it lies behind.
+    pub fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// Lets the thread rest.
+pub fn sleep(time: Duration) {
+    #[expect(clippy::disallowed_methods, reason = "the one place that may")]
+    thread::sleep(time);
+}
 
 /// Time since a moment, on the monotonic clock.
 #[derive(Clone, Copy, Debug)]

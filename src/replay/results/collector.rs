@@ -133,7 +133,11 @@ impl OutputSink for CollectorSink<'_> {
     #[inline]
     fn accept(&mut self, _cause_seq: u64, output: Output<'_>) {
         match output {
-            Output::Trade(_) | Output::Refused { .. } => {}
+            Output::Trade(_)
+            | Output::Refused { .. }
+            | Output::Anomaly(_)
+            | Output::Forecast(_)
+            | Output::Signal(_) => {}
             Output::Candle(candle) => self.collector.candle(self.instrument, candle),
             Output::Indicator(snapshot) => self.collector.indicator(self.instrument, snapshot),
             Output::Gap(gap) => self.collector.gap(self.instrument, gap),

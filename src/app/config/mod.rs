@@ -18,7 +18,7 @@ use crate::domain::interval::Interval;
 use crate::domain::venue::{self, Venue};
 
 /// What `tapewatch config` prints.
-pub const DEFAULT: &str = include_str!("../../config/default.toml");
+pub const DEFAULT: &str = include_str!("../../../config/default.toml");
 
 /// Every key; `*` stands for the name of a venue.
 const KEYS: [&str; 14] = [

@@ -1,0 +1,1 @@
+//! What clients see: REST, the feed, the page, all from outputs alone.

@@ -1,0 +1,1 @@
+//! What is kept for reading: an embedded store, QuestDB, and history reads over them.
