@@ -27,6 +27,13 @@ pub trait Intake {
     /// Any other event: a page of history, a stretch nobody listened, what the venue cannot give.
     fn event(&self, watch: Watch, event: Event);
 
+    /// The highest id taken in of an instrument whose venue numbers its trades without holes, those of
+    /// before a restart included. A connection asks once, when it starts, to know what it missed.
+    fn last_id(&self, watch: Watch) -> Option<u64> {
+        let _ = watch;
+        None
+    }
+
     /// Nothing more is at hand: what was taken in is worked off before the thread rests.
     /// Connections call it when their socket has no further frame ready.
     fn rest(&self);

@@ -7,4 +7,6 @@ pub mod intake;
 pub mod latency;
 pub mod metrics;
 pub mod progress;
+pub mod quarantine;
 pub mod sink;
+pub mod venue_clock;
