@@ -595,6 +595,17 @@ mod tests {
     }
 
     #[test]
+    fn a_silence_that_grew_and_was_cut_again_is_not_told_anew() {
+        // The stretch is told when 2 parts it from what comes; it grows while 6 is silent, and 5 cuts it
+        // back to what it was. `run` refuses a row that differs from the one before in its revision alone.
+        let trades = ["1@10 1", "6@3811 1", "2@13.4 1", "7@3812 1", "5@3809 1", "8@3812 1"];
+        let trades: Vec<_> = trades.iter().map(|text| trade(text)).collect();
+        let (kept, _) = run(IdRule::Contiguous, &settings("1s", 1), &trades);
+        let stretches: Vec<_> = kept.candles.values().filter(|candle| candle.prices.is_none()).collect();
+        assert_eq!(stretches[0].revision, 0, "{stretches:?}");
+    }
+
+    #[test]
     fn longer_intervals_are_made_of_shorter_ones() {
         check(
             "1m 5s 15s",

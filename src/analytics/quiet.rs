@@ -31,8 +31,17 @@ pub enum Told {
     Singly,
     /// One row for all; what had been told inside of it before.
     Together(Vec<Piece>),
-    /// As `Together`, once its end is known.
-    Growing(Vec<Piece>),
+    /// As `Together`, once its end is known; and the row for all that stands there already, from when
+    /// its end seemed known.
+    Growing(Vec<Piece>, Option<Stretch>),
+}
+
+/// The row of a stretch, as it was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    pub count: i64,
+    pub unknown: bool,
+    pub revision: u32,
 }
 
 /// Rows that were told singly before they became part of a stretch.
@@ -60,7 +69,7 @@ impl Quiet {
                 let inside = inside.map(|piece| Piece { first_open: piece.first_open.max(end), ..piece });
                 std::iter::once(own).chain(inside).collect()
             }
-            Told::Growing(inside) => inside.clone(),
+            Told::Growing(inside, _) => inside.clone(),
         };
         let cut = pieces.into_iter().map(|piece| Piece {
             first_open: piece.first_open.max(from),
@@ -68,6 +77,17 @@ impl Quiet {
             ..piece
         });
         cut.filter(|piece| piece.first_open < piece.end).collect()
+    }
+
+    /// The row for all that stands at the first open time.
+    pub fn stretch(&self) -> Option<Stretch> {
+        match self.told {
+            Told::Singly => None,
+            Told::Together(_) => {
+                Some(Stretch { count: self.count, unknown: self.unknown, revision: self.revision })
+            }
+            Told::Growing(_, told) => told,
+        }
     }
 
     /// The revision of the next row told at an open time of the run.
@@ -88,13 +108,23 @@ impl Quiet {
         let mut kind = match self.told {
             Told::Singly => 0,
             Told::Together(_) => 1,
-            Told::Growing(_) => 2,
+            Told::Growing(_, None) => 2,
+            Told::Growing(_, Some(_)) => 3,
         };
         state.word(&mut kind);
-        let mut inside = match std::mem::replace(&mut self.told, Told::Singly) {
-            Told::Singly => Vec::new(),
-            Told::Together(inside) | Told::Growing(inside) => inside,
+        let (mut inside, told) = match std::mem::replace(&mut self.told, Told::Singly) {
+            Told::Singly => (Vec::new(), None),
+            Told::Together(inside) => (inside, None),
+            Told::Growing(inside, told) => (inside, told),
         };
+        let mut told = told.unwrap_or(Stretch { count: 0, unknown: false, revision: 0 });
+        if kind == 3 {
+            state.i64(&mut told.count);
+            state.bool(&mut told.unknown);
+            let mut revision = u64::from(told.revision);
+            state.word(&mut revision);
+            told.revision = revision as u32;
+        }
         let mut len = inside.len();
         state.usize(&mut len);
         inside.resize(len, Piece { first_open: UnixNanos(0), end: UnixNanos(0), revision: 0 });
@@ -108,7 +138,8 @@ impl Quiet {
         self.told = match kind {
             0 => Told::Singly,
             1 => Told::Together(inside),
-            _ => Told::Growing(inside),
+            2 => Told::Growing(inside, None),
+            _ => Told::Growing(inside, Some(told)),
         };
     }
 }
@@ -183,7 +214,7 @@ impl Series {
         if total > STRETCH_MIN {
             let old = self.quiet.split_off(self.quiet.len() - joined);
             let inside = old.iter().flat_map(|run| run.pieces(self.interval, start, until)).collect();
-            let told = Told::Growing(inside);
+            let told = Told::Growing(inside, old.front().and_then(Quiet::stretch));
             self.quiet.push_back(Quiet { first_open: start, count: total, unknown, revision: 0, told });
             return;
         }
@@ -205,9 +236,15 @@ impl Series {
     /// Tells a long run of quiet whose end is now known.
     pub fn finish_stretch<S: OutputSink>(&mut self, desk: &mut Desk<'_, S>) {
         if let Some(last) = self.quiet.back_mut()
-            && let Told::Growing(inside) = &mut last.told
+            && let Told::Growing(inside, told) = &mut last.told
         {
-            let inside = std::mem::take(inside);
+            let (inside, told) = (std::mem::take(inside), *told);
+            if let Some(told) = told.filter(|told| (told.count, told.unknown) == (last.count, last.unknown)) {
+                // It grew, and a late trade has cut off what it grew by: nothing new.
+                last.revision = told.revision;
+                last.told = Told::Together(inside);
+                return;
+            }
             last.revision = inside
                 .first()
                 .filter(|piece| piece.first_open == last.first_open)

@@ -218,6 +218,13 @@ impl Series {
                 return;
             }
             let inside = old.iter().flat_map(|run| run.pieces(self.interval, from, until)).collect();
+            // It may have grown since it was told, and not be told yet as what it had become.
+            let told = old.iter().find(|run| run.first_open == from).and_then(Quiet::stretch);
+            if let Some(told) = told.filter(|told| (told.count, told.unknown) == (count, unknown)) {
+                let told_as = Told::Together(inside);
+                new.push(Quiet { first_open: from, count, unknown, revision: told.revision, told: told_as });
+                return;
+            }
             let revision = self.next_revision_of_quiet(from);
             let run = Quiet { first_open: from, count, unknown, revision, told: Told::Together(inside) };
             desk.tell(&together(self.interval, &run, desk.origin));
