@@ -11,6 +11,7 @@ pub mod interval;
 pub mod json;
 pub mod output;
 pub mod scan;
+pub mod shape;
 pub mod symbol;
 pub mod time;
 pub mod told;
