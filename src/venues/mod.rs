@@ -1,6 +1,7 @@
 //! Venues: one dialect a file, one line each in [`PARSERS`].
 //!
-//! Here stand the pure parts alone: text in, trades out or why not.
+//! Frame parsers are pure: text in, trades out or why not. Feeds that can be watched live are listed in
+//! `dialects/`.
 
 pub mod binance;
 pub mod bitfinex;
@@ -9,6 +10,8 @@ pub mod bybit;
 pub mod coinbase;
 pub mod crypto_com;
 pub mod deribit;
+pub mod dialect;
+pub mod dialects;
 mod elements;
 pub mod gate;
 pub mod gemini;
