@@ -85,6 +85,14 @@ impl Candles {
         }
     }
 
+    /// Visits all that the series keep; `window` as the settings say it.
+    pub fn state(&mut self, window: usize, state: &mut State<'_>) {
+        for link in &mut self.links {
+            link.series.state(window, state);
+        }
+        state.i64(&mut self.next_close.0);
+    }
+
     /// Adds a trade where it belongs. `true`: a closed candle has changed and is to be revised.
     #[inline]
     pub fn add(

@@ -253,7 +253,7 @@ mod tests {
             for mut restored in [spec.build(), used] {
                 let mut state = State::load(&states[from]);
                 restored.state(&mut state);
-                assert!(matches!(state, State::Load(rest) if rest.len() == 0), "{spec}: words left over");
+                assert_eq!(state.finish(), Ok(()), "{spec}");
                 for i in from..from + ON {
                     let values = advance(&mut *restored, outputs, &bars[i]);
                     assert_eq!(values, told[i], "{spec}, restored at bar {from}, bar {i}");

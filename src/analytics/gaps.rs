@@ -11,6 +11,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use crate::analytics::rolling::state::State;
 use crate::domain::instrument::Instrument;
 use crate::domain::output::{Gap, GapId, GapKind, GapState};
 use crate::domain::time::UnixNanos;
@@ -28,6 +29,43 @@ struct Hole {
     to: UnixNanos,
     /// `None` while it is only suspected.
     claimed: Option<GapId>,
+}
+
+impl Hole {
+    fn state(&mut self, state: &mut State<'_>) {
+        state.word(&mut self.last);
+        state.i64(&mut self.from.0);
+        state.i64(&mut self.to.0);
+        let mut claimed = self.claimed.map(|id| id.0);
+        state.option_word(&mut claimed);
+        self.claimed = claimed.map(GapId);
+    }
+}
+
+fn restored_holes(count: usize, state: &mut State<'_>) -> BTreeMap<u64, Hole> {
+    let mut holes = BTreeMap::new();
+    let mut before = None;
+    for _ in 0..count {
+        let mut first = 0;
+        let mut hole = Hole { last: 0, from: UnixNanos(0), to: UnixNanos(0), claimed: None };
+        state.word(&mut first);
+        hole.state(state);
+        state.check(before.is_none_or(|last| last < first) && first <= hole.last, "holes overlap");
+        before = Some(hole.last);
+        holes.insert(first, hole);
+    }
+    holes
+}
+
+fn visit_pairs<A: Copy + Default, B: Copy + Default>(
+    pairs: &mut VecDeque<(A, B)>,
+    state: &mut State<'_>,
+    each: impl Fn(&mut (A, B), &mut State<'_>),
+) {
+    let mut len = pairs.len();
+    state.len(&mut len);
+    pairs.resize(len, Default::default());
+    pairs.iter_mut().for_each(|pair| each(pair, state));
 }
 
 /// The stretch of time in which something may have changed for the candles.
@@ -85,6 +123,47 @@ impl Gaps {
             unwatched: None,
             told: Vec::new(),
         }
+    }
+
+    /// Visits all that is known to be missing, and what is still to be told.
+    pub fn state(&mut self, state: &mut State<'_>) {
+        let mut holes = self.holes.len();
+        state.index(&mut holes, HOLES_MAX);
+        if state.is_load() {
+            self.holes = restored_holes(holes, state);
+        } else {
+            for (first, hole) in &mut self.holes {
+                state.word(&mut { *first });
+                hole.state(state);
+            }
+        }
+        visit_pairs(&mut self.suspects, state, |(deadline, first), state| {
+            state.i64(&mut deadline.0);
+            state.word(first);
+        });
+        let mut spans = std::mem::take(&mut self.spans).into();
+        visit_pairs(&mut spans, state, |(from, to), state| {
+            state.i64(&mut from.0);
+            state.i64(&mut to.0);
+        });
+        self.spans = spans.into();
+        if state.is_load() {
+            state.check(self.spans.is_sorted(), "holes out of order");
+            let has_span = |hole: &Hole| self.spans.binary_search(&(hole.from, hole.to)).is_ok();
+            state.check(self.holes.values().all(has_span), "a hole without an extent");
+        }
+        state.i64(&mut self.longest_nanos);
+        state.i64(&mut self.latest.0);
+        state.i64(&mut self.forgotten_until.0);
+        state.option_word(&mut self.forgotten_id);
+        let mut some = self.unwatched.is_some();
+        state.bool(&mut some);
+        self.unwatched = some.then(|| self.unwatched.unwrap_or((UnixNanos(0), UnixNanos(0))));
+        if let Some((from, again)) = &mut self.unwatched {
+            state.i64(&mut from.0);
+            state.i64(&mut again.0);
+        }
+        assert!(self.told.is_empty(), "between two events nothing waits to be told");
     }
 
     /// Whether any hole touches `[open, close)`.

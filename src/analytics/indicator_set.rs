@@ -139,6 +139,8 @@ impl IndicatorSet {
     }
 
     pub fn load(&mut self, words: &[u64]) {
-        self.state(&mut State::load(words));
+        let mut state = State::load(words);
+        self.state(&mut state);
+        assert!(state.finish() == Ok(()), "a checkpoint is of the set that goes back to it");
     }
 }

@@ -61,6 +61,21 @@ struct OpenBar {
     disturbed: bool,
 }
 
+impl OpenBar {
+    /// Something to restore into.
+    fn blank() -> Self {
+        Self { sums: Sums::blank(), first_at: UnixNanos(0), buys: 0, sells: 0, disturbed: false }
+    }
+
+    fn state(&mut self, state: &mut State<'_>) {
+        self.sums.state(state);
+        state.i64(&mut self.first_at.0);
+        state.word(&mut self.buys);
+        state.word(&mut self.sells);
+        state.bool(&mut self.disturbed);
+    }
+}
+
 impl InformationBars {
     /// `None` for an interval of time.
     pub fn new(interval: Interval, plan: &IndicatorPlan) -> Option<Self> {
@@ -86,6 +101,18 @@ impl InformationBars {
         if let Some(bar) = &self.open {
             state.word(&mut (bar.buys ^ bar.sums.trade_count ^ bar.sums.first.tie));
         }
+    }
+
+    pub fn state(&mut self, state: &mut State<'_>) {
+        let mut some = self.open.is_some();
+        state.bool(&mut some);
+        if some {
+            self.open.get_or_insert_with(OpenBar::blank).state(state);
+        } else {
+            self.open = None;
+        }
+        state.i64(&mut self.previous_open_at.0);
+        self.set.state(state);
     }
 
     /// Takes the next trade of the log. `true`: the bar is full and is to be closed.

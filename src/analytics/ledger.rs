@@ -9,6 +9,7 @@ use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::analytics::gaps::{Dirty, Gaps};
+use crate::analytics::rolling::nouns::{blank_trade, visit_trade};
 use crate::analytics::rolling::state::State;
 use crate::domain::event::{Side, Trade, TradeId};
 use crate::domain::output::{Position, Refusal};
@@ -86,6 +87,31 @@ impl Ledger {
         if let Some(numbers) = &self.numbers {
             let next = |ahead: usize| numbers.fingerprints[(numbers.high as usize + ahead) % REMEMBERED];
             state.word(&mut u64::from(next(1) ^ next(16)));
+        }
+    }
+
+    /// Visits all that is remembered. A ledger of another rule is none that can go on here.
+    pub fn state(&mut self, state: &mut State<'_>) {
+        let rules = [IdRule::Contiguous, IdRule::Sparse, IdRule::Absent];
+        let mut rule = rules.iter().position(|rule| *rule == self.rule).unwrap_or(0);
+        state.index(&mut rule, rules.len() - 1);
+        state.check(rules[rule] == self.rule, "ids of another rule");
+        let mut some = self.numbers.is_some();
+        state.bool(&mut some);
+        if some {
+            self.numbers.get_or_insert_with(Numbers::blank).state(state);
+        } else {
+            self.numbers = None;
+        }
+        self.recent.state(state);
+        let mut some = self.held.is_some();
+        state.bool(&mut some);
+        if some {
+            let held = self.held.get_or_insert_with(|| Box::new((blank_trade(), Position::default())));
+            visit_trade(&mut held.0, state);
+            state.word(&mut held.1.0);
+        } else {
+            self.held = None;
         }
     }
 
@@ -217,15 +243,45 @@ impl Ledger {
 
 impl Numbers {
     fn start(id: u64, trade: &Trade) -> Self {
-        let mut numbers = Self {
-            low: id,
-            high: id,
-            low_at: trade.exchange_at,
-            high_at: trade.exchange_at,
-            fingerprints: vec![0; REMEMBERED].try_into().expect("the vector has the length of the array"),
-        };
+        let (low_at, high_at) = (trade.exchange_at, trade.exchange_at);
+        let mut numbers = Self { low: id, high: id, low_at, high_at, ..Self::blank() };
         numbers.remember(id, trade);
         numbers
+    }
+
+    fn blank() -> Self {
+        Self {
+            low: 0,
+            high: 0,
+            low_at: UnixNanos(0),
+            high_at: UnixNanos(0),
+            fingerprints: vec![0; REMEMBERED].try_into().expect("the vector has the length of the array"),
+        }
+    }
+
+    fn state(&mut self, state: &mut State<'_>) {
+        state.word(&mut self.low);
+        state.word(&mut self.high);
+        state.i64(&mut self.low_at.0);
+        state.i64(&mut self.high_at.0);
+        state.check(self.low <= self.high, "lowest id above the highest");
+        // Two a word; those that were never given stay out.
+        let mut seen = (self.high.saturating_sub(self.low) as usize).saturating_add(1).min(REMEMBERED);
+        let first = self.high.wrapping_add(1).wrapping_sub(seen as u64) as usize;
+        let mut at = first;
+        while seen > 0 {
+            let (a, b) = (at % REMEMBERED, at.wrapping_add(1) % REMEMBERED);
+            let mut word = u64::from(self.fingerprints[a]);
+            if seen > 1 {
+                word |= u64::from(self.fingerprints[b]) << 32;
+            }
+            state.word(&mut word);
+            self.fingerprints[a] = word as u32;
+            if seen > 1 {
+                self.fingerprints[b] = (word >> 32) as u32;
+            }
+            (at, seen) = (at.wrapping_add(2), seen.saturating_sub(2));
+        }
     }
 
     #[inline]
@@ -256,6 +312,25 @@ struct RecentIds {
 }
 
 impl RecentIds {
+    /// From the oldest to the newest.
+    fn state(&mut self, state: &mut State<'_>) {
+        let mut len = self.order.len();
+        state.index(&mut len, REMEMBERED);
+        if state.is_load() {
+            self.fingerprints.clear();
+            self.order = vec![0; len].into();
+        }
+        for key in &mut self.order {
+            state.word(key);
+            let mut fingerprint = self.fingerprints.get(key).copied().unwrap_or(0);
+            state.u32(&mut fingerprint);
+            if state.is_load() {
+                self.fingerprints.insert(*key, fingerprint);
+            }
+        }
+        state.check(self.fingerprints.len() == self.order.len(), "an id is remembered twice");
+    }
+
     fn admit(&mut self, key: u64, trade: &Trade) -> Admission {
         let new = fingerprint(trade);
         if let Some(&known) = self.fingerprints.get(&key) {

@@ -12,7 +12,8 @@ use crate::analytics::gaps::{Dirty, Gaps};
 use crate::analytics::indicator_set::IndicatorPlan;
 use crate::analytics::information::InformationBars;
 use crate::analytics::ledger::{Admission, Ledger};
-use crate::analytics::rolling::state::State;
+use crate::analytics::rolling::nouns::{blank_candle, visit_candle, visit_origin};
+use crate::analytics::rolling::state::{State, StateFault};
 use crate::analytics::sums::Print;
 use crate::domain::candle::Origin;
 use crate::domain::event::{Event, ReadyCandle, Trade};
@@ -24,6 +25,9 @@ use crate::domain::venue::IdRule;
 
 /// Closed candles an interval that are kept for quick revisions, unless set otherwise.
 pub const WINDOW_DEFAULT: usize = 128;
+
+/// Rises with every change of what [`SymbolPipeline::save`] writes, or of what follows from it.
+const STATE_VERSION: u32 = 1;
 
 /// Indicators with more state than that are not touched ahead: reading it all would cost more than it spares.
 const TOUCH_WORDS_MAX: usize = 128;
@@ -48,6 +52,28 @@ impl Settings {
         intervals.dedup();
         Self { intervals, indicators: IndicatorPlan::new(indicators), grace_nanos, window: WINDOW_DEFAULT }
     }
+
+    /// What a saved state was made under: states move between pipelines of one fingerprint alone.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hasher = blake3::Hasher::new();
+        let mut part = |text: &str| {
+            hasher.update(text.as_bytes());
+            hasher.update(b"|");
+        };
+        part(&STATE_VERSION.to_string());
+        self.intervals.iter().for_each(|interval| part(&interval.to_string()));
+        self.indicators.names.iter().for_each(|name| part(name));
+        for number in [self.grace_nanos, self.window as i64, self.indicators.state_words as i64] {
+            part(&number.to_string());
+        }
+        // A changed layout seldom has the same length: this finds what nobody wrote down above.
+        let mut words = Vec::new();
+        let nobody = "x:A-B".parse().expect("the name is well-formed");
+        SymbolPipeline::new(nobody, IdRule::Contiguous, self).save(&mut words);
+        part(&words.len().to_string());
+        let hash = hasher.finalize();
+        u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes"))
+    }
 }
 
 /// What a pipeline has seen.
@@ -69,6 +95,20 @@ pub struct Counts {
 }
 
 impl Counts {
+    fn state(&mut self, state: &mut State<'_>) {
+        for count in [
+            &mut self.trades,
+            &mut self.duplicates,
+            &mut self.conflicting,
+            &mut self.late,
+            &mut self.refused,
+            &mut self.candles,
+            &mut self.unrevised,
+        ] {
+            state.word(count);
+        }
+    }
+
     pub fn add(&mut self, other: Self) {
         self.trades += other.trades;
         self.duplicates += other.duplicates;
@@ -117,6 +157,53 @@ impl<'s> SymbolPipeline<'s> {
             counts: Counts::default(),
             words: Vec::new(),
             last_ready: None,
+        }
+    }
+
+    /// Appends all that the next events rest on: for a [`Self::restore`] elsewhere, between any two events.
+    pub fn save(&mut self, words: &mut Vec<u64>) {
+        self.state(&mut State::Save(words));
+    }
+
+    /// A pipeline that goes on where one of the same instrument, rule and settings was saved (their
+    /// [`Settings::fingerprint`]s are equal).
+    ///
+    /// # Errors
+    ///
+    /// On words that no such pipeline has saved; never a panic, whatever they are.
+    pub fn restore(
+        instrument: Instrument,
+        id_rule: IdRule,
+        settings: &'s Settings,
+        words: &[u64],
+    ) -> Result<Self, StateFault> {
+        let mut pipeline = Self::new(instrument, id_rule, settings);
+        let mut state = State::load(words);
+        pipeline.state(&mut state);
+        state.finish()?;
+        Ok(pipeline)
+    }
+
+    /// Visits all that is kept from one event to the next, for saving and for restoring alike.
+    fn state(&mut self, state: &mut State<'_>) {
+        self.ledger.state(state);
+        self.gaps.state(state);
+        self.candles.state(self.settings.window, state);
+        self.information.iter_mut().for_each(|bars| bars.state(state));
+        state.i64(&mut self.watermark.0);
+        let mut first_trade_at = self.first_trade_at.map(|at| at.0.cast_unsigned());
+        state.option_word(&mut first_trade_at);
+        self.first_trade_at = first_trade_at.map(|at| UnixNanos(at.cast_signed()));
+        state.i64(&mut self.last_trade_at.0);
+        visit_origin(&mut self.origin, state);
+        state.word(&mut self.seq);
+        self.counts.state(state);
+        let mut some = self.last_ready.is_some();
+        state.bool(&mut some);
+        if some {
+            visit_candle(self.last_ready.get_or_insert_with(|| Box::new(blank_candle())), state);
+        } else {
+            self.last_ready = None;
         }
     }
 

@@ -102,9 +102,7 @@ impl Quiet {
         state.i64(&mut self.first_open.0);
         state.i64(&mut self.count);
         state.bool(&mut self.unknown);
-        let mut revision = u64::from(self.revision);
-        state.word(&mut revision);
-        self.revision = revision as u32;
+        state.u32(&mut self.revision);
         let mut kind = match self.told {
             Told::Singly => 0,
             Told::Together(_) => 1,
@@ -126,14 +124,12 @@ impl Quiet {
             told.revision = revision as u32;
         }
         let mut len = inside.len();
-        state.usize(&mut len);
+        state.len(&mut len);
         inside.resize(len, Piece { first_open: UnixNanos(0), end: UnixNanos(0), revision: 0 });
         for piece in &mut inside {
             state.i64(&mut piece.first_open.0);
             state.i64(&mut piece.end.0);
-            let mut revision = u64::from(piece.revision);
-            state.word(&mut revision);
-            piece.revision = revision as u32;
+            state.u32(&mut piece.revision);
         }
         self.told = match kind {
             0 => Told::Singly,

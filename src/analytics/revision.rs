@@ -10,6 +10,7 @@ use crate::analytics::desk::{Desk, bar_of};
 use crate::analytics::gaps::Dirty;
 use crate::analytics::indicator_set::{IndicatorSet, Reading};
 use crate::analytics::quiet::{Quiet, STRETCH_MIN, Told, quiet_candle, together};
+use crate::analytics::rolling::state::State;
 use crate::analytics::rows::{Row, candle_of};
 use crate::analytics::series::{CHECKPOINT_EVERY, Series};
 use crate::analytics::sums::{Print, Sums};
@@ -24,6 +25,19 @@ pub struct Before {
     /// `None`: there was no candle.
     pub sums: Option<Sums>,
     pub partial: bool,
+}
+
+impl Before {
+    pub fn state(&mut self, state: &mut State<'_>) {
+        state.i64(&mut self.open_at.0);
+        state.bool(&mut self.partial);
+        let mut some = self.sums.is_some();
+        state.bool(&mut some);
+        self.sums = some.then(|| self.sums.take().unwrap_or_else(Sums::blank));
+        if let Some(sums) = &mut self.sums {
+            sums.state(state);
+        }
+    }
 }
 
 impl Series {

@@ -2,11 +2,14 @@
 //!
 //! Rows move from checkpoint to checkpoint, so that the first one in memory always has one.
 
+use std::collections::VecDeque;
+
 use crate::analytics::archive::Archive;
 use crate::analytics::desk::{Desk, told_candle};
 use crate::analytics::quiet::{Quiet, Told};
+use crate::analytics::revision::Before;
 use crate::analytics::rolling::state::State;
-use crate::analytics::series::Series;
+use crate::analytics::series::{CHECKPOINT_EVERY, OPEN_ROOM, Series};
 use crate::analytics::sums::Sums;
 use crate::domain::candle::{Candle, CandleState, Origin};
 use crate::domain::interval::{Interval, TimeInterval};
@@ -42,9 +45,7 @@ impl Row {
         state.i64(&mut self.open_at.0);
         self.sums.state(state);
         state.bool(&mut self.partial);
-        let mut revision = u64::from(self.revision);
-        state.word(&mut revision);
-        self.revision = revision as u32;
+        state.u32(&mut self.revision);
         let mut some = self.extra.is_some();
         state.bool(&mut some);
         if !some {
@@ -52,16 +53,8 @@ impl Row {
             return;
         }
         let extra = self.extra.get_or_insert_default();
-        let revisions = extra.indicator_revisions.take().unwrap_or_default();
-        let mut revisions: Vec<u64> = revisions.iter().map(|&r| u64::from(r)).collect();
-        visit_words(&mut revisions, state);
-        let narrow: Box<[u32]> = revisions.iter().map(|&r| r as u32).collect();
-        extra.indicator_revisions = (!narrow.is_empty()).then_some(narrow);
-        let mut some = extra.checkpoint.is_some();
-        state.bool(&mut some);
-        let mut words = extra.checkpoint.take().unwrap_or_default().into_vec();
-        visit_words(&mut words, state);
-        extra.checkpoint = some.then(|| words.into_boxed_slice());
+        state.option_slice(&mut extra.indicator_revisions, 0, State::u32);
+        state.option_slice(&mut extra.checkpoint, 0, State::word);
     }
 
     pub fn checkpoint(&self) -> Option<&[u64]> {
@@ -100,28 +93,11 @@ impl Series {
             let mut state = State::load(&words);
             let (mut whole, mut rows, mut runs) = (false, 0, 0);
             state.bool(&mut whole);
-            state.usize(&mut rows);
-            state.usize(&mut runs);
-            let rows: Vec<_> = (0..rows)
-                .map(|_| {
-                    let mut row = Row::new(UnixNanos(0), Sums::blank());
-                    row.state(&mut state);
-                    row
-                })
-                .collect();
-            let runs: Vec<_> = (0..runs)
-                .map(|_| {
-                    let mut run = Quiet {
-                        first_open: UnixNanos(0),
-                        count: 0,
-                        unknown: false,
-                        revision: 0,
-                        told: Told::Singly,
-                    };
-                    run.state(&mut state);
-                    run
-                })
-                .collect();
+            state.len(&mut rows);
+            state.len(&mut runs);
+            let rows: Vec<_> = (0..rows).map(|_| restored_row(&mut state)).collect();
+            let runs: Vec<_> = (0..runs).map(|_| restored_run(&mut state)).collect();
+            assert!(state.finish() == Ok(()), "an archive gives back what was put aside");
             self.closed += rows.len();
             rows.into_iter().rev().for_each(|row| self.rows.push_front(row));
             runs.into_iter().rev().for_each(|run| self.quiet.push_front(run));
@@ -144,8 +120,8 @@ impl Series {
                 let state = &mut State::Save(&mut words);
                 let (mut whole, mut rows, mut runs_count) = (!self.put_aside, group, runs);
                 state.bool(&mut whole);
-                state.usize(&mut rows);
-                state.usize(&mut runs_count);
+                state.len(&mut rows);
+                state.len(&mut runs_count);
                 self.rows.iter_mut().take(group).for_each(|row| row.state(state));
                 self.quiet.iter_mut().take(runs).for_each(|run| run.state(state));
                 desk.archive.push(self.stream, &words);
@@ -158,9 +134,83 @@ impl Series {
     }
 }
 
-fn visit_words(words: &mut Vec<u64>, state: &mut State<'_>) {
-    let mut len = words.len();
-    state.usize(&mut len);
-    words.resize(len, 0);
-    words.iter_mut().for_each(|word| state.word(word));
+impl Series {
+    /// Visits all that the series keeps; `window` as the settings say it. Holds before the first event
+    /// and between any two.
+    pub fn state(&mut self, window: usize, state: &mut State<'_>) {
+        let (mut rows, mut runs) = (self.rows.len(), self.quiet.len());
+        state.len(&mut rows);
+        state.len(&mut runs);
+        state.index(&mut self.closed, rows);
+        if state.is_load() {
+            // As `close_first` makes room: doubling would leave half of a ring unused.
+            let full = window + CHECKPOINT_EVERY + OPEN_ROOM;
+            self.rows = VecDeque::with_capacity(if self.closed > window / 2 { rows.max(full) } else { rows });
+            self.rows.extend((0..rows).map(|_| restored_row(state)));
+            self.quiet = (0..runs).map(|_| restored_run(state)).collect();
+            self.check_restored(state);
+        } else {
+            self.rows.iter_mut().for_each(|row| row.state(state));
+            self.quiet.iter_mut().for_each(|run| run.state(state));
+        }
+        for moment in [&mut self.closed_until, &mut self.begins] {
+            state.i64(&mut moment.0);
+        }
+        state.bool(&mut self.told_any);
+        state.bool(&mut self.put_aside);
+        state.usize(&mut self.stay);
+        state.index(&mut self.rows_since_checkpoint, CHECKPOINT_EVERY);
+        let mut before = self.before.len();
+        state.len(&mut before);
+        if state.is_load() {
+            self.before =
+                (0..before).map(|_| Before { open_at: UnixNanos(0), sums: None, partial: false }).collect();
+        }
+        self.before.iter_mut().for_each(|before| before.state(state));
+        self.set.state(state);
+    }
+
+    /// What the rows promise each other; the set of indicators is restored after this.
+    fn check_restored(&mut self, state: &mut State<'_>) {
+        let nanos = self.interval.nanos();
+        let aligned = |open_at: UnixNanos| self.interval.open_of(open_at) == open_at;
+        let ascending = self.rows.iter().is_sorted_by(|a, b| a.open_at < b.open_at)
+            && self.rows.iter().all(|row| aligned(row.open_at));
+        let quiet = self.quiet.iter().all(|run| {
+            aligned(run.first_open)
+                && run.count > 0
+                && run.count.checked_mul(nanos).and_then(|long| run.first_open.0.checked_add(long)).is_some()
+        });
+        let quiet = quiet
+            && self
+                .quiet
+                .iter()
+                .zip(self.quiet.iter().skip(1))
+                .all(|(a, b)| a.end(self.interval) <= b.first_open);
+        state.check(ascending && quiet, "candles out of order");
+        let first = self.rows.front().filter(|_| self.closed > 0);
+        state.check(first.is_none_or(|row| row.checkpoint().is_some()), "first candle without a checkpoint");
+        for row in &self.rows {
+            if let Some(words) = row.checkpoint() {
+                let mut checkpoint = State::load(words);
+                self.set.state(&mut checkpoint);
+                if let Err(fault) = checkpoint.finish() {
+                    state.fault(fault);
+                }
+            }
+        }
+    }
+}
+
+fn restored_row(state: &mut State<'_>) -> Row {
+    let mut row = Row::new(UnixNanos(0), Sums::blank());
+    row.state(state);
+    row
+}
+
+fn restored_run(state: &mut State<'_>) -> Quiet {
+    let told = Told::Singly;
+    let mut run = Quiet { first_open: UnixNanos(0), count: 0, unknown: false, revision: 0, told };
+    run.state(state);
+    run
 }

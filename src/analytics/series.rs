@@ -23,7 +23,7 @@ use crate::domain::time::UnixNanos;
 pub const CHECKPOINT_EVERY: usize = 32;
 
 /// Open candles for which a full ring has room; more make it grow.
-const OPEN_ROOM: usize = 8;
+pub(super) const OPEN_ROOM: usize = 8;
 
 /// The candles of one time interval.
 pub struct Series {

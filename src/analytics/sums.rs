@@ -6,7 +6,7 @@
 use ethnum::U256;
 
 use crate::analytics::rolling::sizes::SizeHistogram;
-use crate::analytics::rolling::state::State;
+use crate::analytics::rolling::state::{State, StateFault};
 use crate::domain::candle::Ohlc;
 use crate::domain::decimal::{Decimal, Price, Quantity, QuoteVolume, Volume};
 use crate::domain::event::{ReadyCandle, Side, Trade, TradeId};
@@ -344,9 +344,10 @@ impl Sums {
         for price in [&mut prices.open, &mut prices.high, &mut prices.low, &mut prices.close] {
             let mut bits = price.decimal().to_bits();
             state.word(&mut bits);
-            *price = Decimal::from_bits(bits)
-                .and_then(|value| Price::new(value).ok())
-                .expect("a price that was put aside is a price");
+            match Decimal::from_bits(bits).and_then(|value| Price::new(value).ok()) {
+                Some(restored) => *price = restored,
+                None => state.fault(StateFault::Impossible("price is no decimal above zero")),
+            }
         }
         self.low.iter_mut().for_each(|half| visit_half(half, state));
         state.word(&mut self.trade_count);
@@ -360,6 +361,13 @@ impl Sums {
             self.rest.get_or_insert_default().state(state);
         } else {
             self.rest = None;
+        }
+        if state.is_load() {
+            let bought = self.taker_buy_volume().units();
+            let unsided = self.rest.as_ref().map_or(U256::ZERO, |rest| rest.unsided_volume.units());
+            let parts = bought.checked_add(unsided);
+            let fits = parts.is_some_and(|parts| parts <= self.volume().units());
+            state.check(fits, "a part of a volume is more than the whole");
         }
     }
 

@@ -129,8 +129,8 @@ impl<T: Terms<V, K>, const V: usize, const K: usize> Blocks<T, V, K> {
     }
 
     pub fn state(&mut self, state: &mut State<'_>) {
-        state.usize(&mut self.at);
-        state.usize(&mut self.len);
+        state.index(&mut self.at, self.items.len() - 1);
+        state.index(&mut self.len, self.items.len());
         state.f64(&mut self.shift);
         for sum in &mut self.head {
             state.f64(sum);
@@ -141,7 +141,7 @@ impl<T: Terms<V, K>, const V: usize, const K: usize> Blocks<T, V, K> {
         if let State::Touch(mix) = state {
             *mix ^= self.tails[self.at][0].to_bits();
         }
-        if matches!(state, State::Load(_)) {
+        if state.is_load() {
             if self.is_full() {
                 self.lay_tails();
             } else {

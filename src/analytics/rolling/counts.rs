@@ -46,7 +46,7 @@ impl CountWindow {
 
     pub fn state(&mut self, state: &mut State<'_>) {
         let mut len = self.candles.len();
-        state.usize(&mut len);
+        state.index(&mut len, self.capacity);
         self.candles.resize(len, (0, UnixNanos(0)));
         self.total = 0;
         for (count, at) in &mut self.candles {

@@ -102,12 +102,12 @@ impl<const HIGHEST: bool> Extreme<HIGHEST> {
     }
 
     pub fn state(&mut self, state: &mut State<'_>) {
-        state.usize(&mut self.at);
+        state.index(&mut self.at, self.values.len() - 1);
         state.bool(&mut self.is_full);
         for value in &mut self.values {
             state.f64(value);
         }
-        if matches!(state, State::Load(_)) {
+        if state.is_load() {
             let head = self.values[..self.at].iter().enumerate();
             self.head = head.fold(Self::NONE, |head, (i, &value)| Self::later(head, (value, i)));
             self.tails.fill(Self::NONE);

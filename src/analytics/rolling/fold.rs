@@ -69,7 +69,7 @@ impl<T: Merge> Fold<T> {
             slot.state(state);
         }
         self.newer.state(state);
-        state.usize(&mut self.next);
+        state.index(&mut self.next, self.slots.len() - 1);
         state.bool(&mut self.is_full);
     }
 }

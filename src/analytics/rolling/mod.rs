@@ -7,6 +7,7 @@ pub mod extreme;
 pub mod fold;
 pub mod gains;
 pub mod moments;
+pub mod nouns;
 pub mod regression;
 pub mod size_window;
 pub mod sizes;

@@ -47,9 +47,9 @@ impl SizeWindow {
 
     pub fn state(&mut self, state: &mut State<'_>) {
         self.merged.state(state);
-        state.usize(&mut self.len);
+        state.index(&mut self.len, self.capacity);
         let mut words = self.candles.len();
-        state.usize(&mut words);
+        state.len(&mut words);
         self.candles.resize(words, 0);
         for word in &mut self.candles {
             state.word(word);

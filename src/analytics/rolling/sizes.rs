@@ -229,12 +229,17 @@ impl SizeHistogram {
 
     pub fn state(&mut self, state: &mut State<'_>) {
         let mut len = self.cells.len();
-        state.usize(&mut len);
+        state.len(&mut len);
         self.cells.resize(len, Cell { key: 0, volume: [0; 2] });
         for cell in &mut self.cells {
             state.word(&mut cell.key);
             state.word(&mut cell.volume[0]);
             state.word(&mut cell.volume[1]);
+        }
+        if state.is_load() {
+            let ascending = self.cells.is_sorted_by(|a, b| a.bucket() < b.bucket());
+            let filled = self.cells.iter().all(|cell| cell.count() > 0);
+            state.check(ascending && filled, "sizes of trades out of order");
         }
     }
 }

@@ -81,8 +81,8 @@ impl Window {
     }
 
     pub fn state(&mut self, state: &mut State<'_>) {
-        state.usize(&mut self.next);
-        state.usize(&mut self.len);
+        state.index(&mut self.next, self.values.len() - 1);
+        state.index(&mut self.len, self.values.len());
         for value in &mut self.values {
             state.f64(value);
         }
