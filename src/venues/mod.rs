@@ -8,6 +8,7 @@ pub mod bitfinex;
 pub mod bitstamp;
 pub mod bybit;
 pub mod coinbase;
+pub mod config;
 pub mod crypto_com;
 pub mod deribit;
 pub mod dialect;

@@ -16,6 +16,7 @@ use crate::app::quantity;
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::venue::{self, Venue};
+use crate::venues::config::{Feed, Mode, VenueConfig};
 
 /// What `tapewatch config` prints.
 pub const DEFAULT: &str = include_str!("../../../config/default.toml");
@@ -70,38 +71,6 @@ pub struct EngineConfig {
     pub intervals: Vec<Interval>,
     /// As given, no repeats.
     pub indicators: Vec<Spec>,
-}
-
-/// One venue that is watched.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VenueConfig {
-    pub venue: Venue,
-    /// No repeats, at least one.
-    pub instruments: Vec<Instrument>,
-    pub mode: Mode,
-    /// Scheme, host and port, where they differ from the venue's.
-    pub ws_url: Option<String>,
-    pub rest_url: Option<String>,
-    /// Coinbase alone has a choice.
-    pub feed: Option<Feed>,
-}
-
-/// How a venue is watched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// Websocket; holes are repaired over REST.
-    Ws,
-    /// Polling.
-    Rest,
-    /// Websocket, with polling as a second line.
-    Both,
-}
-
-/// Which of Coinbase's feeds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Feed {
-    Advanced,
-    Exchange,
 }
 
 /// How much of the journal is kept.
@@ -243,16 +212,6 @@ impl Level {
             Self::Info => "info",
             Self::Debug => "debug",
             Self::Trace => "trace",
-        }
-    }
-}
-
-impl Mode {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Ws => "ws",
-            Self::Rest => "rest",
-            Self::Both => "both",
         }
     }
 }
