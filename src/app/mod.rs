@@ -8,6 +8,8 @@ pub mod generate;
 pub mod import;
 pub mod inputs;
 pub mod layers;
+pub mod live;
+pub mod logging;
 pub mod outcome;
 pub mod quantity;
 pub mod replay;

@@ -1,1 +1,18 @@
-//! The live engine: shards, the router that journals, symbol actors, the bus to the sinks.
+//! The live engine: shards, one actor a symbol, the journal before everything, the bus behind it.
+//!
+//! A trade comes in at the [`router`], which journals it and puts it into its symbol's [`inbox`]; the
+//! [`symbol_actor`] works that off and tells the [`bus`], which hands batches to the sinks. All of it
+//! happens on the one thread of the symbol's [`shard`]. [`assembly`] starts and stops it.
+
+pub mod assembly;
+pub mod bus;
+pub mod config;
+pub mod data_dir;
+pub mod error;
+pub mod inbox;
+pub mod log;
+pub mod quarantine;
+pub mod router;
+pub mod seat;
+pub mod shard;
+pub mod symbol_actor;

@@ -363,12 +363,7 @@ impl Writer {
     pub fn sync(&mut self) -> Result<(), JournalError> {
         self.flush()?;
         while let Some(path) = self.unsynced.last() {
-            match File::open(path) {
-                Ok(file) => file.sync_all().map_err(JournalError::io(path, "sync"))?,
-                // Sealed meanwhile; that has synced it.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(JournalError::io(path, "open")(error)),
-            }
+            sync_left(path)?;
             self.unsynced.pop();
         }
         self.segment.file.sync_all().map_err(JournalError::io(&self.segment.path, "sync"))?;
@@ -377,6 +372,26 @@ impl Writer {
             self.dir_unsynced = false;
         }
         Ok(())
+    }
+
+    /// Flushes, and names what the disk must have so that a loss of power loses nothing of it: to be
+    /// synced while this writer goes on.
+    pub fn unsynced(&mut self) -> Result<Unsynced, JournalError> {
+        self.flush()?;
+        let segment = &self.segment;
+        let file = segment.file.try_clone().map_err(JournalError::io(&segment.path, "open again"))?;
+        let dir = self.dir_unsynced.then(|| self.dir.clone());
+        self.dir_unsynced = false;
+        let left = std::mem::take(&mut self.unsynced);
+        Ok(Unsynced { left, path: segment.path.clone(), file, dir })
+    }
+
+    /// What could not be synced is synced with the next.
+    pub fn still_unsynced(&mut self, mut unsynced: Unsynced) {
+        self.dir_unsynced |= unsynced.dir.is_some();
+        // The segment may have been left since.
+        unsynced.left.push(unsynced.path);
+        self.unsynced.append(&mut unsynced.left);
     }
 
     /// Syncs, and gives the directory free. A writer that is dropped flushes, and tells nobody if it cannot.
@@ -540,6 +555,36 @@ impl Writer {
             named.local = UNNAMED;
         }
         Ok(())
+    }
+}
+
+/// What a writer has written and the disk may not have yet.
+#[derive(Debug)]
+pub struct Unsynced {
+    /// Segments left since the last sync.
+    left: Vec<PathBuf>,
+    path: PathBuf,
+    file: File,
+    /// The journal's directory, where names in it are new.
+    dir: Option<PathBuf>,
+}
+
+impl Unsynced {
+    /// Waits until the disk has it.
+    pub fn sync(&self) -> Result<(), JournalError> {
+        self.left.iter().try_for_each(|path| sync_left(path))?;
+        self.file.sync_data().map_err(JournalError::io(&self.path, "sync"))?;
+        self.dir.as_deref().map_or(Ok(()), sync_dir)
+    }
+}
+
+/// Makes a segment last that is no longer written to.
+fn sync_left(path: &Path) -> Result<(), JournalError> {
+    match File::open(path) {
+        Ok(file) => file.sync_all().map_err(JournalError::io(path, "sync")),
+        // Sealed meanwhile; that has synced it.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(JournalError::io(path, "open")(error)),
     }
 }
 

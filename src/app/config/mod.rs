@@ -16,7 +16,10 @@ use crate::app::quantity;
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::venue::{self, Venue};
+use crate::engine::config::LiveConfig;
 use crate::venues::config::{Feed, Mode, VenueConfig};
+
+pub mod live;
 
 /// What `tapewatch config` prints.
 pub const DEFAULT: &str = include_str!("../../../config/default.toml");
@@ -39,6 +42,10 @@ const KEYS: [&str; 14] = [
     "venues.*.ws_url",
 ];
 
+/// The keys of each table that has a file of its own; a new one adds a line here, a field to
+/// [`Config`] and its `read` to [`Config::read`].
+const TABLES: [&[&str]; 2] = [&KEYS, &live::KEYS];
+
 /// Tables of commands that this version does not have: a file may hold them, nobody reads them.
 const UNREAD_TABLES: [&str; 3] = ["alerts", "api", "storage"];
 
@@ -54,6 +61,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 pub struct Config {
     pub data_dir: PathBuf,
     pub engine: EngineConfig,
+    pub live: LiveConfig,
     /// In order of venue.
     pub venues: Vec<VenueConfig>,
     pub journal: JournalConfig,
@@ -153,12 +161,15 @@ impl Config {
         refuse_unknown(&mut layers);
         let data_dir = read_data_dir(&mut layers);
         let engine = read_engine(&mut layers);
+        let live = live::read(&mut layers);
         let venues = read_venues(&mut layers);
         let journal = read_journal(&mut layers);
         let log = read_log(&mut layers);
-        match (data_dir, engine, journal, log) {
-            (Some(data_dir), Some(engine), Some(journal), Some(log)) if layers.problems().is_empty() => {
-                Ok(Self { data_dir, engine, venues, journal, log, layers })
+        match (data_dir, engine, live, journal, log) {
+            (Some(data_dir), Some(engine), Some(live), Some(journal), Some(log))
+                if layers.problems().is_empty() =>
+            {
+                Ok(Self { data_dir, engine, live, venues, journal, log, layers })
             }
             _ => Err(ConfigError(layers.into_problems())),
         }
@@ -189,6 +200,20 @@ impl EngineConfig {
     pub fn settings(&self) -> Settings {
         let grace_nanos = i64::try_from(self.grace.as_nanos()).expect("grace is at most a day");
         Settings::new(&self.intervals, &self.indicators, grace_nanos)
+    }
+
+    /// What a journal records of it: a replay of the journal computes the same.
+    pub fn recorded(&self) -> String {
+        let quoted = |items: Vec<String>| {
+            let items: Vec<_> = items.iter().map(|item| format!("\"{item}\"")).collect();
+            items.join(", ")
+        };
+        format!(
+            "[engine]\ngrace = \"{}\"\nintervals = [{}]\nindicators = [{}]\n",
+            quantity::print_duration(self.grace),
+            quoted(self.intervals.iter().map(ToString::to_string).collect()),
+            quoted(self.indicators.iter().map(ToString::to_string).collect()),
+        )
     }
 
     fn canonical(&self) -> String {
@@ -236,13 +261,15 @@ fn read_text(path: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(path).map_err(fail)
 }
 
+fn keys() -> impl Iterator<Item = &'static str> {
+    TABLES.into_iter().flatten().copied()
+}
+
 fn refuse_unknown(layers: &mut Layers) {
     let unknown: Vec<String> = layers
         .iter()
         .map(|(key, _)| key)
-        .filter(|key| {
-            !KEYS.iter().any(|known| matches(known, key)) && !UNREAD_TABLES.contains(&first_part(key))
-        })
+        .filter(|key| !keys().any(|known| matches(known, key)) && !UNREAD_TABLES.contains(&first_part(key)))
         // An empty table is a mistake only where no key could stand in it.
         .filter(|key| !is_known_table(layers, key))
         .map(str::to_owned)
@@ -254,7 +281,7 @@ fn refuse_unknown(layers: &mut Layers) {
 
 fn is_known_table(layers: &Layers, key: &str) -> bool {
     layers.get(key).is_some_and(|setting| setting.value == Value::EmptyTable)
-        && KEYS.iter().any(|known| {
+        && keys().any(|known| {
             let depth = key.split('.').count();
             let parts: Vec<_> = known.split('.').collect();
             parts.len() > depth && matches(&parts[..depth].join("."), key)
@@ -277,12 +304,9 @@ fn matches(pattern: &str, key: &str) -> bool {
 fn allowed_beside(key: &str) -> String {
     let parts: Vec<_> = key.split('.').collect();
     // The longest beginning of the key that is known.
-    let depth = (0..parts.len())
-        .rev()
-        .find(|&depth| KEYS.iter().any(|known| begins(known, &parts[..depth])))
-        .unwrap_or(0);
-    let names: BTreeSet<&str> = KEYS
-        .iter()
+    let depth =
+        (0..parts.len()).rev().find(|&depth| keys().any(|known| begins(known, &parts[..depth]))).unwrap_or(0);
+    let names: BTreeSet<&str> = keys()
         .filter(|known| begins(known, &parts[..depth]))
         .filter_map(|known| known.split('.').nth(depth))
         .collect();
@@ -523,7 +547,7 @@ mod tests {
         assert_eq!(config.journal.keep_bytes, 50_000_000_000);
         assert_eq!(config.log, LogConfig { is_json: false, level: Level::Info });
         assert!(config.venues.is_empty());
-        for key in KEYS {
+        for key in keys() {
             let last = key.rsplit('.').next().unwrap();
             let is_there =
                 DEFAULT.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{last} = ")));
@@ -570,7 +594,7 @@ mod tests {
         check_refused(
             "[engine]\ngraze = '2s'",
             &[
-                "my.toml:2: engine.graze = \"2s\": unknown key; allowed in [engine]: grace, indicators, intervals, shards",
+                "my.toml:2: engine.graze = \"2s\": unknown key; allowed in [engine]: drain_deadline, grace, inbox_capacity, indicators, intervals, shards, snapshot_interval",
             ],
         );
         check_refused(

@@ -1,0 +1,189 @@
+//! `tapewatch run`: the service, put together.
+//!
+//! How a room plugs in: [`plug`] is the one place. It gets the [`Ground`] (configuration, roster, metrics,
+//! latency, health, clocks, quarantine, data directory) and fills [`Parts`]:
+//!
+//! * `parts.sinks`: whoever listens to what is told, `Arc<dyn Sink>`: store, database, outbox, board, feed,
+//!   gap repair. They exist before the first symbol, and get what a restart computes again.
+//! * `parts.connections`: closures that run once on each shard's thread, when its symbols are up, and get its
+//!   [`ShardDoor`]: the shard's `Rc<dyn Intake>`, its instruments, and the signal to end. What they start
+//!   (`actix_rt::spawn`, actors) lives on that thread. They end when `stopping` turns true, and drop the intake.
+//! * `parts.servers`: futures that run on the main thread's system until the process stops; each gets a
+//!   `watch::Receiver<bool>` that turns true when it has to end. They start last and end first.
+//! * `parts.keepers`: whatever must live until after the sinks have drained; dropped last, in order.
+//!
+//! Start: sinks, symbols, routers, connections, servers. Stop: SIGTERM or SIGINT ends servers and
+//! connections, inboxes are worked off, sinks reach their barrier, the journal is synced, exit 0; a second
+//! signal ends the process at once, the journal written out.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::num::NonZero;
+use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::thread;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::app::config::Config;
+use crate::app::logging;
+use crate::app::outcome::Failure;
+use crate::domain::told::Roster;
+use crate::domain::venue::Venue;
+use crate::engine::assembly::{Connect, Opened, Plan, Tools};
+use crate::engine::data_dir::DataDir;
+use crate::engine::error::EngineError;
+use crate::engine::quarantine::QuarantineFile;
+use crate::runtime::health::Health;
+use crate::runtime::latency::Latency;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::sink::Sink;
+use crate::runtime::venue_clock::VenueClock;
+
+#[derive(Debug, clap::Args)]
+pub struct RunArguments {
+    /// The configuration
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// What every room may build on.
+pub struct Ground<'a> {
+    pub config: &'a Config,
+    /// Ours alone; a room keeps its files in a folder of its own name.
+    pub data_dir: PathBuf,
+    pub roster: Roster,
+    pub tools: Tools,
+    /// Threads with an arbiter each.
+    pub shards: usize,
+}
+
+/// Runs on the main thread until it is told to end.
+pub type Server = Box<dyn FnOnce(watch::Receiver<bool>) -> Pin<Box<dyn Future<Output = ()>>>>;
+
+/// What the rooms have plugged in.
+#[derive(Default)]
+pub struct Parts {
+    pub sinks: Vec<Arc<dyn Sink>>,
+    pub connections: Vec<Connect>,
+    pub servers: Vec<Server>,
+    pub keepers: Vec<Box<dyn Any>>,
+}
+
+/// Each room's lines; order is the order of starting.
+fn plug(_ground: &Ground<'_>, _parts: &mut Parts) -> Result<(), Failure> {
+    // storage
+    // alerts
+    // venues
+    // api
+    Ok(())
+}
+
+impl From<EngineError> for Failure {
+    fn from(error: EngineError) -> Self {
+        if error.is_refusal() { Self::refused(error) } else { Self::failed(error) }
+    }
+}
+
+pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
+    let config = Config::load(arguments.config.as_deref(), &[]).map_err(Failure::refused)?;
+    logging::start(config.log);
+    serve(&config, plug)
+}
+
+/// Runs the engine with what `plug` puts into it, until a signal ends it.
+pub fn serve(
+    config: &Config,
+    plug: impl FnOnce(&Ground<'_>, &mut Parts) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let dir = DataDir::lock(&config.data_dir)?;
+    let metrics = Metrics::new();
+    let quarantine = Arc::new(QuarantineFile::open(&dir.quarantine(), metrics.queue("quarantine"))?);
+    let clocks: BTreeMap<Venue, VenueClock> =
+        config.venues.iter().map(|venue| (venue.venue.clone(), VenueClock::default())).collect();
+    let tools = Tools { metrics, latency: Latency::default(), health: Health::default(), quarantine, clocks };
+    let watched: Vec<_> = config.venues.iter().flat_map(|venue| venue.instruments.iter().cloned()).collect();
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let plan = Plan {
+        live: config.live.clone(),
+        shards: config.engine.shards.unwrap_or(cores),
+        settings: config.engine.settings(),
+        recorded: config.engine.recorded(),
+        fault: None,
+    };
+    actix_rt::System::new().block_on(async {
+        let opened = Opened::open(dir, &watched)?;
+        let ground = Ground {
+            config,
+            data_dir: config.data_dir.clone(),
+            roster: opened.roster().clone(),
+            tools: tools.clone(),
+            shards: plan.shards,
+        };
+        let mut parts = Parts::default();
+        plug(&ground, &mut parts)?;
+        let Parts { sinks, connections, servers, keepers } = parts;
+        // Before anything runs: a signal during the start is not lost.
+        let mut signals = Signals::new()?;
+        let engine = opened.start(plan, tools, sinks).await?;
+        for connect in connections {
+            engine.connect(connect).await;
+        }
+        let (ending, _) = watch::channel(false);
+        let servers: Vec<_> =
+            servers.into_iter().map(|server| actix_rt::spawn(server(ending.subscribe()))).collect();
+
+        let name = signals.next().await;
+        info!(signal = name, "stopping");
+        ending.send_replace(true);
+        let handle = engine.log();
+        let stop = async {
+            for server in servers {
+                let _ = server.await;
+            }
+            engine.stop().await
+        };
+        let drained = tokio::select! {
+            drained = stop => drained?,
+            name = signals.next() => {
+                warn!(signal = name, "stopping at once");
+                handle.flush();
+                return Ok(());
+            }
+        };
+        drop(keepers);
+        if !drained {
+            error!("stopped before everything in flight was worked off: the journal holds it");
+        }
+        Ok(())
+    })
+}
+
+/// What ends the process.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let listen = |kind, name| {
+            signal(kind).map_err(|error| Failure::failed(format!("failed to listen for {name}: {error}")))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate(), "SIGTERM")?,
+            interrupt: listen(SignalKind::interrupt(), "SIGINT")?,
+        })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! The engine put together: opened, started, connected, stopped.
+//!
+//! Opening locks the data directory, cuts the tail that a kill may have torn, and finds every
+//! instrument; then sinks can be made, which speak of instruments by number. Starting brings up sinks,
+//! symbols and routers, in this order; connections come last. Stopping goes the other way, and whatever
+//! happens the journal is written out.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix::{Actor, Context};
+use actix_rt::Arbiter;
+use crossbeam::channel;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::MissedTickBehavior;
+use tracing::{info, warn};
+
+use crate::analytics::pipeline::Settings;
+use crate::domain::instrument::Instrument;
+use crate::domain::told::{IndicatorNames, Roster, Watch};
+use crate::domain::venue::{IdRule, Venue};
+use crate::engine::bus::Bus;
+use crate::engine::config::{LiveConfig, TICK_EVERY};
+use crate::engine::data_dir::DataDir;
+use crate::engine::error::EngineError;
+use crate::engine::inbox::Inbox;
+use crate::engine::log::{SharedLog, Syncer};
+use crate::engine::router::Router;
+use crate::engine::seat::Seat;
+use crate::engine::shard::{Common, Fault, Shard};
+use crate::engine::symbol_actor::SymbolActor;
+use crate::journal::reader::Reader;
+use crate::journal::segment::SegmentFile;
+use crate::journal::tail;
+use crate::journal::writer::{Writer, WriterOptions};
+use crate::runtime::clock;
+use crate::runtime::health::{Condition, Health};
+use crate::runtime::intake::Intake;
+use crate::runtime::latency::Latency;
+use crate::runtime::metrics::Metrics;
+use crate::runtime::quarantine::Quarantine;
+use crate::runtime::sink::{Barrier, Sink};
+use crate::runtime::venue_clock::VenueClock;
+
+/// Fixed when a data directory is made.
+pub const PARTITIONS: u32 = 64;
+/// Messages that wait for a shard's keeper; whoever sends one more waits.
+const ORDERS: usize = 16;
+/// Between two looks at whether a shard has come to rest.
+const POLL: Duration = Duration::from_millis(2);
+
+/// What the process shares.
+#[derive(Clone)]
+pub struct Tools {
+    pub metrics: Metrics,
+    pub latency: Latency,
+    pub health: Health,
+    pub quarantine: Arc<dyn Quarantine>,
+    /// One for each venue; those that are missing have no skew.
+    pub clocks: BTreeMap<Venue, VenueClock>,
+}
+
+/// What is run, and how.
+pub struct Plan {
+    pub live: LiveConfig,
+    /// At least 1.
+    pub shards: usize,
+    pub settings: Settings,
+    /// What the journal records of the configuration, TOML: a replay computes the same.
+    pub recorded: String,
+    /// Tests alone give one.
+    pub fault: Option<Fault>,
+}
+
+/// A data directory that is ours, and who is in it.
+pub struct Opened {
+    dir: DataDir,
+    roster: Roster,
+    rules: BTreeMap<Instrument, IdRule>,
+    writer: Writer,
+}
+
+impl Opened {
+    /// `watched`: the instruments of the configuration.
+    pub fn open(dir: DataDir, watched: &[Instrument]) -> Result<Self, EngineError> {
+        let journal = dir.journal();
+        let mut rules: BTreeMap<Instrument, IdRule> = watched
+            .iter()
+            .map(|instrument| (instrument.clone(), instrument.venue().id_rule().unwrap_or(IdRule::Absent)))
+            .collect();
+        std::fs::create_dir_all(&journal).map_err(EngineError::io(&journal, "make"))?;
+        if let Some(cut) = tail::cut_tail(&journal)? {
+            warn!(file = %cut.file.display(), offset = cut.offset, bytes = cut.bytes, "torn tail of the journal cut");
+        }
+        let options = WriterOptions { partitions: PARTITIONS, ..WriterOptions::default() };
+        let writer = if SegmentFile::list(&journal)?.is_empty() {
+            Writer::create(&journal, options)?
+        } else {
+            let mut reader = Reader::open(&journal)?.only(&[]);
+            while reader.next_block()?.is_some() {}
+            for listed in reader.instruments() {
+                let rule = rules.entry(listed.instrument.clone()).or_insert(listed.rule);
+                *rule = (*rule).max(listed.rule);
+            }
+            Writer::open(&journal, options)?
+        };
+        let roster = Roster::new(rules.keys().cloned());
+        Ok(Self { dir, roster, rules, writer })
+    }
+
+    /// Every instrument, by the number that sinks know it by.
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    pub fn dir(&self) -> &DataDir {
+        &self.dir
+    }
+
+    /// Starts shards and symbols; trades may come once it returns. Inside of an actix system.
+    pub async fn start(
+        self,
+        plan: Plan,
+        tools: Tools,
+        sinks: Vec<Arc<dyn Sink>>,
+    ) -> Result<Engine, EngineError> {
+        assert!(plan.shards > 0, "an engine has a shard");
+        let Self { dir, roster, rules, mut writer } = self;
+        let all: Vec<u32> = (0..PARTITIONS).collect();
+        writer.append_version(env!("CARGO_PKG_VERSION"), &all)?;
+        writer.append_config(&plan.recorded, &all)?;
+        let mut deals: Vec<Vec<SeatPlan>> = (0..plan.shards).map(|_| Vec::new()).collect();
+        for (watch, instrument) in roster.iter() {
+            let rule = rules[instrument];
+            let partition = instrument.partition(PARTITIONS);
+            deals[partition as usize % plan.shards].push(SeatPlan {
+                watch,
+                instrument: instrument.clone(),
+                rule,
+                partition,
+                number: writer.define(instrument, rule),
+                clock: tools.clocks.get(instrument.venue()).cloned().unwrap_or_default(),
+            });
+        }
+        let log = SharedLog::new(writer, tools.health.clone());
+        log.sync()?;
+        let names = plan.settings.indicators.names.iter().zip(&plan.settings.indicators.outputs);
+        let names = Arc::new(IndicatorNames::new(names.map(|(name, outputs)| (&**name, *outputs))));
+        let common = Common {
+            // There is one engine in a process, and it lives as long.
+            settings: Box::leak(Box::new(plan.settings)),
+            names,
+            log: log.clone(),
+            metrics: tools.metrics.clone(),
+            health: tools.health.clone(),
+            quarantine: tools.quarantine.clone(),
+            fault: plan.fault,
+        };
+        let (stopping, _) = watch::channel(false);
+        let mut shards = Vec::new();
+        for (number, seats) in deals.into_iter().enumerate() {
+            let (orders, received) = mpsc::channel(ORDERS);
+            let arbiter = Arbiter::try_new().map_err(EngineError::Thread)?;
+            let bus = Bus::new(sinks.clone(), tools.latency.recorder(), tools.health.clone());
+            let (common, roster_len) = (common.clone(), roster.len());
+            let capacity = plan.live.inbox_capacity;
+            let (ready, is_ready) = oneshot::channel();
+            let signal = stopping.subscribe();
+            arbiter.spawn_fn(move || {
+                let (shard, router) = seat_all(number, common, seats, roster_len, capacity, bus);
+                let _ = ready.send(());
+                actix_rt::spawn(keep(shard, router, received, signal));
+            });
+            is_ready
+                .await
+                .map_err(|_| EngineError::Shard { shard: number, what: "ended before it had begun" })?;
+            shards.push(ShardHandle { arbiter, orders });
+        }
+        let syncer = Syncer::start(log.clone(), plan.live.sync_interval)?;
+        info!(instruments = roster.len(), shards = shards.len(), "engine is up");
+        Ok(Engine { _dir: dir, roster, log, syncer, shards, sinks, stopping, live: plan.live })
+    }
+}
+
+/// What a seat is made of, before it has a thread.
+struct SeatPlan {
+    watch: Watch,
+    instrument: Instrument,
+    rule: IdRule,
+    partition: u32,
+    number: crate::journal::entry::InstrumentNumber,
+    clock: VenueClock,
+}
+
+/// On the shard's thread: its seats, each with its actor.
+fn seat_all(
+    number: usize,
+    common: Common,
+    plans: Vec<SeatPlan>,
+    roster_len: usize,
+    capacity: usize,
+    bus: Bus,
+) -> (Rc<Shard>, Router) {
+    let mut seats: Vec<Option<Rc<Seat>>> = (0..roster_len).map(|_| None).collect();
+    let mut partitions: Vec<u32> = plans.iter().map(|plan| plan.partition).collect();
+    partitions.sort_unstable();
+    partitions.dedup();
+    for plan in plans {
+        let at = plan.watch.0 as usize;
+        seats[at] = Some(Rc::new(Seat {
+            watch: plan.watch,
+            instrument: plan.instrument,
+            rule: plan.rule,
+            partition: plan.partition,
+            number: plan.number,
+            clock: plan.clock,
+            inbox: Inbox::new(capacity).into(),
+            woken: false.into(),
+            touched: false.into(),
+            begun: false.into(),
+            last_at: Default::default(),
+            last_id: None.into(),
+            missed: None.into(),
+            parked: false.into(),
+            actor: Default::default(),
+        }));
+    }
+    let shard = Rc::new(Shard::new(number, common, partitions, seats, bus));
+    for seat in shard.own() {
+        let actor = SymbolActor::new(shard.clone(), seat.clone());
+        let address = SymbolActor::create(|_: &mut Context<SymbolActor>| actor);
+        assert!(seat.actor.set(address).is_ok(), "a seat gets its actor once");
+    }
+    shard.common.health.set(&format!("shard:{number}"), Condition::Up, "");
+    let router = Router::new(shard.clone());
+    (shard, router)
+}
+
+/// What connections get of the shard whose thread they run on.
+#[derive(Clone)]
+pub struct ShardDoor {
+    pub shard: usize,
+    /// Where they put what they heard. Given up when they end: the shard stops only then.
+    pub intake: Rc<dyn Intake>,
+    /// The shard's own instruments, in order.
+    pub watches: Arc<[(Watch, Instrument)]>,
+    /// Turns true when connections have to end.
+    pub stopping: watch::Receiver<bool>,
+}
+
+/// Runs once on the thread of each shard, inside its arbiter: `actix_rt::spawn` and actors start there.
+pub type Connect = Arc<dyn Fn(ShardDoor) + Send + Sync>;
+
+/// What a shard is asked to do by other threads.
+enum Order {
+    Connect(Connect),
+    /// Answered once its connections are gone and nothing is left to do.
+    Drain(oneshot::Sender<()>),
+}
+
+/// Keeps the shard: ticks, and what other threads ask of it.
+async fn keep(
+    shard: Rc<Shard>,
+    router: Router,
+    mut orders: mpsc::Receiver<Order>,
+    stopping: watch::Receiver<bool>,
+) {
+    let intake: Rc<dyn Intake> = Rc::new(router.clone());
+    let watches: Arc<[_]> = shard.own().map(|seat| (seat.watch, seat.instrument.clone())).collect();
+    let mut ticks = tokio::time::interval(TICK_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => router.tick(clock::now()),
+            order = orders.recv() => match order {
+                None => return,
+                Some(Order::Connect(connect)) => connect(ShardDoor {
+                    shard: shard.number,
+                    intake: intake.clone(),
+                    watches: watches.clone(),
+                    stopping: stopping.clone(),
+                }),
+                Some(Order::Drain(done)) => {
+                    // The connections hold the others.
+                    while Rc::strong_count(&intake) > 1 {
+                        tokio::time::sleep(POLL).await;
+                    }
+                    loop {
+                        router.rest();
+                        if shard.is_idle() {
+                            break;
+                        }
+                        tokio::time::sleep(POLL).await;
+                    }
+                    shard.meter();
+                    let _ = done.send(());
+                    return;
+                }
+            },
+        }
+    }
+}
+
+struct ShardHandle {
+    arbiter: Arbiter,
+    orders: mpsc::Sender<Order>,
+}
+
+/// A running engine.
+pub struct Engine {
+    _dir: DataDir,
+    roster: Roster,
+    log: SharedLog,
+    syncer: Syncer,
+    shards: Vec<ShardHandle>,
+    sinks: Vec<Arc<dyn Sink>>,
+    stopping: watch::Sender<bool>,
+    live: LiveConfig,
+}
+
+impl Engine {
+    pub fn roster(&self) -> &Roster {
+        &self.roster
+    }
+
+    /// The journal, to write it out whatever happens.
+    pub fn log(&self) -> SharedLog {
+        self.log.clone()
+    }
+
+    /// Runs `connect` once on each shard's thread.
+    pub async fn connect(&self, connect: Connect) {
+        for shard in &self.shards {
+            // A shard that is gone has said so.
+            let _ = shard.orders.send(Order::Connect(connect.clone())).await;
+        }
+    }
+
+    /// Ends connections, works off what is in flight, waits for the sinks, and syncs the journal;
+    /// `false`: the deadline came first. The journal is written out in any case.
+    pub async fn stop(self) -> Result<bool, EngineError> {
+        let deadline = self.live.drain_deadline;
+        let drained = tokio::time::timeout(deadline, self.drain()).await.is_ok();
+        if !drained {
+            warn!(?deadline, "stopping although something is still in flight");
+        }
+        self.syncer.stop();
+        let result = self.log.sync();
+        for shard in self.shards {
+            shard.arbiter.stop();
+            let _ = shard.arbiter.join();
+        }
+        result?;
+        Ok(drained)
+    }
+
+    async fn drain(&self) {
+        self.stopping.send_replace(true);
+        let mut answers = Vec::new();
+        for shard in &self.shards {
+            let (done, answer) = oneshot::channel();
+            if shard.orders.send(Order::Drain(done)).await.is_ok() {
+                answers.push(answer);
+            }
+        }
+        for answer in answers {
+            let _ = answer.await;
+        }
+        let (barrier, arrivals) = Barrier::new(self.sinks.len());
+        self.sinks.iter().for_each(|sink| sink.mark(barrier.clone()));
+        drop(barrier);
+        for _ in &self.sinks {
+            wait_for(&arrivals).await;
+        }
+    }
+}
+
+/// The next name that arrives; at once where nobody is left who could send one.
+async fn wait_for(arrivals: &channel::Receiver<&'static str>) {
+    while arrivals.try_recv() == Err(channel::TryRecvError::Empty) {
+        tokio::time::sleep(POLL).await;
+    }
+}

@@ -1,0 +1,199 @@
+//! The router: gives each event its place in the journal, and puts it into its symbol's inbox.
+//!
+//! The side of a shard that connections see. Trades from the future are refused here, where our clock
+//! and the venue's are known. While the journal cannot be written nothing is taken in: trades are
+//! dropped and counted, and once it can be written again each symbol that missed some is told the stretch
+//! (ids show what is missing, and REST repairs it); other events wait, [`DEFERRED_MAX`] of them.
+
+use std::rc::Rc;
+
+use crate::domain::event::{Event, Trade};
+use crate::domain::time::UnixNanos;
+use crate::domain::told::Watch;
+use crate::engine::inbox::{Stamps, Waiting};
+use crate::engine::seat::Seat;
+use crate::engine::shard::Shard;
+use crate::journal::error::JournalError;
+use crate::runtime::clock::{self, Mono};
+use crate::runtime::intake::{FrameStamps, Intake};
+use crate::runtime::quarantine::Quarantined;
+
+/// How far a trade's time may lie ahead of ours, the venue's skew taken off.
+const AHEAD_NANOS_MAX: i64 = 10_000_000_000;
+/// Events other than trades that wait for a journal that cannot be written; more are dropped and counted.
+const DEFERRED_MAX: usize = 64;
+
+/// The intake of one shard.
+#[derive(Clone)]
+pub struct Router {
+    shard: Rc<Shard>,
+}
+
+impl Router {
+    pub fn new(shard: Rc<Shard>) -> Self {
+        Self { shard }
+    }
+
+    /// Time has passed: venue time as estimated from the clock that lags most.
+    pub fn tick(&self, now: UnixNanos) {
+        let shard = &self.shard;
+        let log = &shard.common.log;
+        shard.meter();
+        if log.is_failing() && !log.flush() {
+            return;
+        }
+        if shard.missed.replace(false) {
+            self.tell_missed();
+        }
+        if shard.partitions.is_empty() {
+            return;
+        }
+        let skew = shard.own().filter_map(|seat| seat.clock.skew_ns()).max().unwrap_or(0);
+        let venue_at = UnixNanos(now.0.saturating_sub(skew)).max(shard.ticked_at.get());
+        let mut writer = log.lock();
+        if let Err(error) = writer.append_tick(venue_at, &shard.partitions) {
+            drop(writer);
+            log.noted(Err(error));
+            return;
+        }
+        let at: Vec<_> = shard.partitions.iter().map(|&p| (p, writer.position(p))).collect();
+        drop(writer);
+        shard.ticked_at.set(venue_at);
+        shard.set_unflushed();
+        for seat in shard.own().filter(|seat| seat.begun.get()) {
+            let at = Shard::position_of(&at, seat.partition).expect("a seat's partition is its shard's");
+            shard.put(seat, Waiting { at, event: Event::Tick { venue_at }, stamps: None });
+        }
+        self.rest();
+    }
+
+    /// The journal can be written again: what was missed meanwhile is told, or done now.
+    fn tell_missed(&self) {
+        for seat in self.shard.own() {
+            if let Some((from, to)) = seat.missed.take() {
+                self.event(seat.watch, Event::Unwatched { from, to });
+            }
+        }
+        for (watch, event) in self.shard.deferred.take() {
+            self.event(watch, event);
+        }
+    }
+
+    fn defer(&self, watch: Watch, event: Event) {
+        let mut deferred = self.shard.deferred.borrow_mut();
+        if deferred.len() < DEFERRED_MAX {
+            self.shard.missed.set(true);
+            deferred.push((watch, event));
+        } else {
+            self.shard.count_missed(1);
+        }
+    }
+
+    fn is_ahead(seat: &Seat, trade: &Trade, received_at: UnixNanos) -> bool {
+        trade.exchange_at.0 > seat.clock.venue_at(received_at).0.saturating_add(AHEAD_NANOS_MAX)
+    }
+
+    #[cold]
+    fn refuse(&self, seat: &Seat, received_at: UnixNanos, word: &'static str, reason: String, text: String) {
+        let common = &self.shard.common;
+        let venue = seat.instrument.venue().name();
+        common.metrics.quarantined.with_label_values(&[venue, word]).inc();
+        let reason = format!("{}: {reason}", seat.instrument);
+        common.quarantine.put(Quarantined { received_at, venue: venue.to_owned(), reason, text });
+    }
+
+    #[cold]
+    fn refuse_ahead(&self, seat: &Seat, trade: &Trade, received_at: UnixNanos) {
+        let reason = format!("exchange_at {} is more than 10 s ahead of our clock", trade.exchange_at);
+        self.refuse(seat, received_at, "ahead", reason, format!("{trade:?}"));
+    }
+
+    /// What the journal did not take: because it cannot be written, or because nobody could.
+    #[cold]
+    fn not_taken(&self, seat: &Seat, error: JournalError, trade: &Trade) {
+        if matches!(error, JournalError::Unwritable(_) | JournalError::TooLarge { .. }) {
+            self.refuse(seat, clock::now(), "unwritable", error.to_string(), format!("{trade:?}"));
+        } else {
+            self.shard.common.log.noted(Err(error));
+            seat.note_missed(trade.exchange_at);
+            self.shard.count_missed(1);
+        }
+    }
+}
+
+impl Intake for Router {
+    fn trades(&self, stamps: FrameStamps, trades: &mut Vec<(Watch, Trade)>) {
+        let shard = &self.shard;
+        if shard.common.log.is_failing() {
+            shard.count_missed(trades.len());
+            for (watch, trade) in trades.drain(..) {
+                shard.seat(watch).note_missed(trade.exchange_at);
+            }
+            return;
+        }
+        let mut untaken = None;
+        let routed = Mono::now();
+        let stamped = Stamps { received: stamps.received, parsed: stamps.parsed, routed };
+        let mut writer = shard.common.log.lock();
+        for (watch, trade) in trades.drain(..) {
+            let seat = shard.seat(watch);
+            if Self::is_ahead(seat, &trade, stamps.received_at) {
+                self.refuse_ahead(seat, &trade, stamps.received_at);
+                continue;
+            }
+            match writer.append_trade(seat.number, &trade) {
+                Ok(at) => {
+                    seat.note_id(&trade);
+                    shard.put(seat, Waiting { at, event: Event::Trade(trade), stamps: Some(stamped) });
+                }
+                Err(error) => untaken.get_or_insert_with(Vec::new).push((seat.clone(), error, trade)),
+            }
+        }
+        drop(writer);
+        for (seat, error, trade) in untaken.into_iter().flatten() {
+            self.not_taken(&seat, error, &trade);
+        }
+    }
+
+    fn event(&self, watch: Watch, mut event: Event) {
+        let shard = &self.shard;
+        let seat = shard.seat(watch);
+        if shard.common.log.is_failing() {
+            return self.defer(watch, event);
+        }
+        if let Event::Backfill(page) = &mut event {
+            let now = clock::now();
+            let (ahead, kept) = std::mem::take(page)
+                .into_iter()
+                .partition(|trade| Self::is_ahead(seat, trade, trade.received_at.unwrap_or(now)));
+            *page = kept;
+            for trade in ahead as Vec<Trade> {
+                self.refuse_ahead(seat, &trade, now);
+            }
+            page.iter().for_each(|trade| seat.note_id(trade));
+        }
+        if let Event::Trade(trade) = &event {
+            seat.note_id(trade);
+        }
+        let appended = shard.common.log.lock().append(seat.number, &event);
+        match appended {
+            Ok(at) => shard.put(seat, Waiting { at, event, stamps: None }),
+            Err(error @ (JournalError::Unwritable(_) | JournalError::TooLarge { .. })) => {
+                let text: String = format!("{event:?}").chars().take(1_024).collect();
+                self.refuse(seat, clock::now(), "unwritable", error.to_string(), text);
+            }
+            Err(error) => {
+                shard.common.log.noted(Err(error));
+                self.defer(watch, event);
+            }
+        }
+    }
+
+    fn last_id(&self, watch: Watch) -> Option<u64> {
+        self.shard.seat(watch).last_id.get()
+    }
+
+    fn rest(&self) {
+        self.shard.rest();
+    }
+}

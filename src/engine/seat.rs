@@ -1,0 +1,66 @@
+//! A seat: one symbol of a shard, as router and actor share it.
+
+use std::cell::{Cell, OnceCell, RefCell};
+
+use actix::Addr;
+
+use crate::domain::event::{Trade, TradeId};
+use crate::domain::instrument::Instrument;
+use crate::domain::output::Position;
+use crate::domain::time::UnixNanos;
+use crate::domain::told::Watch;
+use crate::domain::venue::IdRule;
+use crate::engine::inbox::Inbox;
+use crate::engine::symbol_actor::SymbolActor;
+use crate::journal::entry::InstrumentNumber;
+use crate::runtime::venue_clock::VenueClock;
+
+/// Ids further apart than this are another numbering.
+const ID_REACH: u64 = 1_000_000;
+
+/// Lives on its shard's thread.
+pub struct Seat {
+    pub watch: Watch,
+    pub instrument: Instrument,
+    pub rule: IdRule,
+    pub partition: u32,
+    /// By which the journal's writer knows it.
+    pub number: InstrumentNumber,
+    pub clock: VenueClock,
+    pub inbox: RefCell<Inbox>,
+    /// The actor was told that something waits, and has not come to its end.
+    pub woken: Cell<bool>,
+    /// Something was put into the inbox since the shard last rested.
+    pub touched: Cell<bool>,
+    /// The journal holds an event of it. Until then no tick reaches it: a replay does not know of it either.
+    pub begun: Cell<bool>,
+    /// The last event that the router journalled for it.
+    pub last_at: Cell<Position>,
+    pub last_id: Cell<Option<u64>>,
+    /// Events that could not be journalled: the first and the last moment that they speak of.
+    pub missed: Cell<Option<(UnixNanos, UnixNanos)>>,
+    /// Given up until the next start: its events are journalled, and nothing is computed.
+    pub parked: Cell<bool>,
+    /// The one address that messages go through.
+    pub actor: OnceCell<Addr<SymbolActor>>,
+}
+
+impl Seat {
+    /// Something was taken in.
+    #[inline]
+    pub fn note_id(&self, trade: &Trade) {
+        if let (TradeId::Number(id), IdRule::Contiguous) = (&trade.id, self.rule) {
+            let id = *id;
+            match self.last_id.get() {
+                Some(last) if id <= last && last - id <= ID_REACH => {}
+                _ => self.last_id.set(Some(id)),
+            }
+        }
+    }
+
+    /// Something could not be taken in.
+    pub fn note_missed(&self, at: UnixNanos) {
+        let (from, to) = self.missed.get().unwrap_or((at, at));
+        self.missed.set(Some((from.min(at), to.max(at))));
+    }
+}

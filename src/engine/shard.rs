@@ -1,0 +1,222 @@
+//! A shard: one thread, the partitions it owns, and the seats of their symbols.
+//!
+//! Everything of a shard happens on its thread, so that what its parts share needs no lock. It rests
+//! when no symbol has anything to do: then what was told goes out. The journal goes first: nothing is
+//! published before what caused it is in the kernel.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::analytics::pipeline::Settings;
+use crate::domain::event::Event;
+use crate::domain::instrument::Instrument;
+use crate::domain::output::Position;
+use crate::domain::time::UnixNanos;
+use crate::domain::told::{IndicatorNames, Watch};
+use crate::engine::bus::Bus;
+use crate::engine::inbox::Waiting;
+use crate::engine::log::SharedLog;
+use crate::engine::seat::Seat;
+use crate::engine::symbol_actor::Wake;
+use crate::runtime::clock::Mono;
+use crate::runtime::health::Health;
+use crate::runtime::metrics::{Metrics, QueueMeter};
+use crate::runtime::quarantine::Quarantine;
+
+/// Whether taking that event should panic: for tests of what happens then.
+pub type Fault = Arc<dyn Fn(&Instrument, &Event) -> bool + Send + Sync>;
+
+/// What all shards are given.
+#[derive(Clone)]
+pub struct Common {
+    /// As long as the process.
+    pub settings: &'static Settings,
+    pub names: Arc<IndicatorNames>,
+    pub log: SharedLog,
+    pub metrics: Metrics,
+    pub health: Health,
+    pub quarantine: Arc<dyn Quarantine>,
+    pub fault: Option<Fault>,
+}
+
+/// One thread's share of the symbols.
+pub struct Shard {
+    pub number: usize,
+    pub common: Common,
+    /// The partitions it owns that hold a symbol, ascending.
+    pub partitions: Vec<u32>,
+    /// By watch; `None`: another shard's.
+    pub seats: Vec<Option<Rc<Seat>>>,
+    pub bus: RefCell<Bus>,
+    /// Seats that were given something since the shard last rested.
+    touched: RefCell<Vec<Rc<Seat>>>,
+    /// Symbols that were woken and have not come to their end.
+    busy: Cell<usize>,
+    /// Something was appended and is perhaps not in the kernel.
+    unflushed: Cell<bool>,
+    /// Events that could not be journalled, trades aside.
+    pub deferred: RefCell<Vec<(Watch, Event)>>,
+    /// Something was missed while the journal could not be written.
+    pub missed: Cell<bool>,
+    /// The last tick told.
+    pub ticked_at: Cell<UnixNanos>,
+    meters: Meters,
+}
+
+/// What the shard has told of its queues.
+struct Meters {
+    inbox: QueueMeter,
+    bus: QueueMeter,
+    journal: QueueMeter,
+    inbox_told: Cell<i64>,
+    bus_told: Cell<i64>,
+}
+
+impl Shard {
+    pub fn new(
+        number: usize,
+        common: Common,
+        partitions: Vec<u32>,
+        seats: Vec<Option<Rc<Seat>>>,
+        bus: Bus,
+    ) -> Self {
+        let meters = Meters {
+            inbox: common.metrics.queue("inbox"),
+            bus: common.metrics.queue("bus"),
+            journal: common.metrics.queue("journal"),
+            inbox_told: Cell::new(0),
+            bus_told: Cell::new(0),
+        };
+        Self {
+            number,
+            common,
+            partitions,
+            seats,
+            bus: RefCell::new(bus),
+            touched: RefCell::default(),
+            busy: Cell::new(0),
+            unflushed: Cell::new(false),
+            deferred: RefCell::default(),
+            missed: Cell::new(false),
+            ticked_at: Cell::new(UnixNanos(i64::MIN)),
+            meters,
+        }
+    }
+
+    /// This shard's own.
+    pub fn own(&self) -> impl Iterator<Item = &Rc<Seat>> {
+        self.seats.iter().flatten()
+    }
+
+    /// # Panics
+    ///
+    /// On a watch of another shard: whoever deals symbols to shards has made a mistake.
+    #[inline]
+    pub fn seat(&self, watch: Watch) -> &Rc<Seat> {
+        let seat = self.seats.get(watch.0 as usize).and_then(Option::as_ref);
+        seat.expect("a connection speaks of symbols of its own shard")
+    }
+
+    /// An event of the seat was appended: it waits for its actor.
+    #[inline]
+    pub fn put(&self, seat: &Rc<Seat>, waiting: Waiting) {
+        self.unflushed.set(true);
+        seat.begun.set(true);
+        seat.last_at.set(waiting.at);
+        if seat.parked.get() {
+            return;
+        }
+        if !seat.inbox.borrow_mut().put(waiting) {
+            self.meters.inbox.dropped.inc();
+        }
+        self.touch(seat);
+    }
+
+    /// The seat has something to do.
+    #[inline]
+    pub fn touch(&self, seat: &Rc<Seat>) {
+        if !seat.touched.replace(true) {
+            self.touched.borrow_mut().push(seat.clone());
+        }
+    }
+
+    /// So many events could not be journalled.
+    pub fn count_missed(&self, events: usize) {
+        self.missed.set(true);
+        self.meters.journal.dropped.inc_by(events as u64);
+    }
+
+    /// Nothing more is at hand: the journal is handed to the kernel, and who has something to do is woken.
+    pub fn rest(&self) {
+        if !self.flush() {
+            return; // the next tick tries again
+        }
+        let mut touched = self.touched.borrow_mut();
+        for seat in touched.drain(..) {
+            seat.touched.set(false);
+            if !seat.woken.replace(true) {
+                self.busy.set(self.busy.get() + 1);
+                if let Some(actor) = seat.actor.get() {
+                    // At most one message of this address is under way: its mailbox does not grow.
+                    actor.do_send(Wake);
+                }
+            }
+        }
+    }
+
+    /// Hands what was appended to the kernel; `false`: the log is failing.
+    pub fn flush(&self) -> bool {
+        if self.unflushed.get() {
+            if !self.common.log.flush() {
+                return false;
+            }
+            self.unflushed.set(false);
+        }
+        true
+    }
+
+    pub fn set_unflushed(&self) {
+        self.unflushed.set(true);
+    }
+
+    /// A symbol has nothing more to do; the last one lets the outputs go.
+    pub fn slept(&self, seat: &Seat, now: Mono) {
+        seat.woken.set(false);
+        self.busy.set(self.busy.get() - 1);
+        self.turned(now);
+    }
+
+    /// A turn has ended: outputs go out if the shard rests, or if they have waited long enough.
+    pub fn turned(&self, now: Mono) {
+        let mut bus = self.bus.borrow_mut();
+        bus.turned(now);
+        if !bus.is_empty() && (self.busy.get() == 0 || bus.is_due(now)) && self.flush() {
+            bus.publish(now, false);
+        }
+    }
+
+    /// Whether no symbol has anything to do and nothing waits to be told.
+    pub fn is_idle(&self) -> bool {
+        self.busy.get() == 0 && self.touched.borrow().is_empty() && self.bus.borrow().is_empty()
+    }
+
+    /// Tells the meters how full the queues are.
+    pub fn meter(&self) {
+        let waiting: usize = self.own().map(|seat| seat.inbox.borrow().depth()).sum();
+        let told = self.bus.borrow().depth();
+        for (depth, before, meter) in [
+            (waiting, &self.meters.inbox_told, &self.meters.inbox),
+            (told, &self.meters.bus_told, &self.meters.bus),
+        ] {
+            // The gauge is the sum of all shards.
+            let depth = depth as i64;
+            meter.depth.add(depth - before.replace(depth));
+        }
+    }
+
+    /// Where an event of another partition's clock stands: for `Position`s of ticks.
+    pub fn position_of(positions: &[(u32, Position)], partition: u32) -> Option<Position> {
+        positions.iter().find(|(p, _)| *p == partition).map(|(_, at)| *at)
+    }
+}
