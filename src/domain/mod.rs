@@ -13,6 +13,7 @@ pub mod output;
 pub mod scan;
 pub mod shape;
 pub mod symbol;
+pub mod tally;
 pub mod time;
 pub mod told;
 pub mod venue;

@@ -7,6 +7,7 @@
 //! Behind the trait of [`log`] stands the whole of it.
 
 pub mod block;
+pub mod catch_up;
 pub mod convert;
 pub mod entry;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod reader;
 pub mod record;
 pub mod seal;
 pub mod segment;
+pub mod snapshots;
 pub mod survey;
 pub mod tail;
 pub mod writer;

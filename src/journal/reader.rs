@@ -182,7 +182,7 @@ impl Reader {
         Ok(reader)
     }
 
-    fn over(files: impl IntoIterator<Item = SegmentFile>) -> Self {
+    pub(super) fn over(files: impl IntoIterator<Item = SegmentFile>) -> Self {
         Self {
             files: files.into_iter().collect(),
             segment: None,
@@ -202,12 +202,19 @@ impl Reader {
 
     /// How far a partition had come when the segment was begun; `None` where it has no whole head.
     fn began(file: &SegmentFile, partition: u32) -> Result<Option<Position>, JournalError> {
-        let mut reader = Self::over([file.clone()]).only(&[]);
-        reader.next_block()?;
-        let positions = reader.segment.and_then(|segment| segment.positions);
-        Ok(positions.map(|positions| {
+        let began = Self::began_all(file)?;
+        Ok(began.map(|(_, positions)| {
             positions.into_iter().find(|(p, _)| *p == partition).map_or(Position(0), |(_, at)| at)
         }))
+    }
+
+    /// Partitions of the journal, and how far those with any entry had come when the segment was begun;
+    /// `None` where it has no whole head.
+    pub(super) fn began_all(file: &SegmentFile) -> Result<Option<(u32, Vec<(u32, Position)>)>, JournalError> {
+        let mut reader = Self::over([file.clone()]).only(&[]);
+        reader.next_block()?;
+        let segment = reader.segment;
+        Ok(segment.and_then(|segment| Some((segment.header.partitions, segment.positions?))))
     }
 
     /// Passes over blocks of other kinds, without checking what is in them.
