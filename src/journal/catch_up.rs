@@ -95,10 +95,11 @@ fn first_needed(
         return Err(JournalError::NoSegments(dir.to_owned()));
     }
     for start in (0..files.len()).rev() {
-        let Some((partitions, began)) = Reader::began_all(&files[start])? else { continue };
+        let Some(began) = Reader::began_all(&files[start])? else { continue };
         // A partition without a state needs all there is.
-        let all_have_states = (0..partitions).all(|partition| after.contains_key(&partition));
-        let news = began.iter().find(|(partition, at)| after.get(partition).is_some_and(|known| at > known));
+        let all_have_states = (0..began.partitions).all(|partition| after.contains_key(&partition));
+        let news =
+            began.reached.iter().find(|(partition, at)| after.get(partition).is_some_and(|known| at > known));
         match news {
             None if all_have_states || start == 0 => return Ok(start),
             Some((partition, _)) if start == 0 => {
@@ -205,8 +206,8 @@ mod tests {
         let (written, _) = journal(dir.path());
         let files = SegmentFile::list(dir.path()).unwrap();
         files[..3].iter().for_each(|file| std::fs::remove_file(&file.path).unwrap());
-        let (_, began) = Reader::began_all(&files[3]).unwrap().unwrap();
-        let mut after: BTreeMap<u32, Position> = began.into_iter().collect();
+        let began = Reader::began_all(&files[3]).unwrap().unwrap();
+        let mut after: BTreeMap<u32, Position> = began.reached.into_iter().collect();
         let news = caught_up(dir.path(), &after).unwrap();
         assert!(news.values().flatten().count() < written.values().flatten().count());
         after.insert(0, Position(1));

@@ -48,6 +48,15 @@ pub enum Tail {
     },
 }
 
+/// Where a segment begins.
+#[derive(Debug)]
+pub(super) struct Beginning {
+    /// Of the journal.
+    pub partitions: u32,
+    /// How far those with any entry had come.
+    pub reached: Vec<(u32, Position)>,
+}
+
 /// Reads in order. After an error there is nothing more.
 #[derive(Debug)]
 pub struct Reader {
@@ -203,18 +212,19 @@ impl Reader {
     /// How far a partition had come when the segment was begun; `None` where it has no whole head.
     fn began(file: &SegmentFile, partition: u32) -> Result<Option<Position>, JournalError> {
         let began = Self::began_all(file)?;
-        Ok(began.map(|(_, positions)| {
-            positions.into_iter().find(|(p, _)| *p == partition).map_or(Position(0), |(_, at)| at)
+        Ok(began.map(|began| {
+            began.reached.into_iter().find(|(p, _)| *p == partition).map_or(Position(0), |(_, at)| at)
         }))
     }
 
-    /// Partitions of the journal, and how far those with any entry had come when the segment was begun;
-    /// `None` where it has no whole head.
-    pub(super) fn began_all(file: &SegmentFile) -> Result<Option<(u32, Vec<(u32, Position)>)>, JournalError> {
+    /// Where a segment begins; `None` where it has no whole head.
+    pub(super) fn began_all(file: &SegmentFile) -> Result<Option<Beginning>, JournalError> {
         let mut reader = Self::over([file.clone()]).only(&[]);
         reader.next_block()?;
         let segment = reader.segment;
-        Ok(segment.and_then(|segment| Some((segment.header.partitions, segment.positions?))))
+        Ok(segment.and_then(|segment| {
+            Some(Beginning { partitions: segment.header.partitions, reached: segment.positions? })
+        }))
     }
 
     /// Passes over blocks of other kinds, without checking what is in them.
