@@ -1,9 +1,13 @@
 //! A pipeline that was saved and restored goes on as if nothing had happened: to the bit, at any moment.
 
 use proptest::prelude::*;
+use tapewatch::analytics::anomaly::DETECTORS;
 use tapewatch::analytics::archive::MemoryArchive;
 use tapewatch::analytics::catalogue::Spec;
+use tapewatch::analytics::forecast::FORECASTERS;
+use tapewatch::analytics::intelligence::IntelligencePlan;
 use tapewatch::analytics::pipeline::{Settings, SymbolPipeline};
+use tapewatch::analytics::signals::RULES;
 use tapewatch::domain::candle::{Ohlc, Origin};
 use tapewatch::domain::decimal::{Amount, Decimal, Price, Quantity};
 use tapewatch::domain::event::{Event, ReadyCandle, Side, Trade, TradeId, Unfillable, WatchStatus};
@@ -31,7 +35,14 @@ fn settings(window: usize) -> Settings {
     let intervals = ["1s", "5s", "1m", "ticks:7", "volume:50", "tick-run:5"];
     let intervals: Vec<Interval> = intervals.iter().map(|text| text.parse().unwrap()).collect();
     let indicators = "ema(5),macd(3,6,3),bollinger(4,2),atr(3),vwap,trade_size(3),trade_rate(3),aroon(4)";
-    Settings { window, ..Settings::new(&intervals, &Spec::parse_list(indicators).unwrap(), 2 * SECOND) }
+    let intelligence = IntelligencePlan::new(
+        &intervals,
+        &DETECTORS.iter().collect::<Vec<_>>(),
+        &FORECASTERS.iter().collect::<Vec<_>>(),
+        &RULES.iter().collect::<Vec<_>>(),
+        &[1, 3],
+    );
+    Settings { window, intelligence, ..Settings::new(&intervals, &Spec::parse_list(indicators).unwrap(), 2 * SECOND) }
 }
 
 /// What one step of a random market does.

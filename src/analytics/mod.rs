@@ -3,15 +3,19 @@
 //! No clock, no randomness, no iteration over hash maps, no logging, no `async`; floats only
 //! through exact operations and `libm`.
 
+pub mod anomaly;
 pub mod archive;
 pub mod candles;
 pub mod catalogue;
 pub mod desk;
+pub mod features;
+pub mod forecast;
 pub mod gaps;
 pub mod indicator;
 pub mod indicator_set;
 pub mod indicators;
 pub mod information;
+pub mod intelligence;
 pub mod ledger;
 pub mod orderflow;
 pub mod pipeline;
@@ -20,4 +24,5 @@ pub mod revision;
 pub mod rolling;
 pub mod rows;
 pub mod series;
+pub mod signals;
 pub mod sums;

@@ -11,6 +11,7 @@ use crate::analytics::desk::Desk;
 use crate::analytics::gaps::{Dirty, Gaps};
 use crate::analytics::indicator_set::IndicatorPlan;
 use crate::analytics::information::InformationBars;
+use crate::analytics::intelligence::{Intelligence, IntelligencePlan, Listening};
 use crate::analytics::ledger::{Admission, Ledger};
 use crate::analytics::rolling::nouns::{blank_candle, visit_candle, visit_origin};
 use crate::analytics::rolling::state::{State, StateFault};
@@ -42,6 +43,8 @@ pub struct Settings {
     pub grace_nanos: i64,
     /// Closed candles an interval that are kept for quick revisions.
     pub window: usize,
+    /// Models and rules; none unless set.
+    pub intelligence: IntelligencePlan,
 }
 
 impl Settings {
@@ -50,7 +53,13 @@ impl Settings {
         let mut intervals = intervals.to_vec();
         intervals.sort_unstable();
         intervals.dedup();
-        Self { intervals, indicators: IndicatorPlan::new(indicators), grace_nanos, window: WINDOW_DEFAULT }
+        Self {
+            intervals,
+            indicators: IndicatorPlan::new(indicators),
+            grace_nanos,
+            window: WINDOW_DEFAULT,
+            intelligence: IntelligencePlan::default(),
+        }
     }
 
     /// What a saved state was made under: states move between pipelines of one fingerprint alone.
@@ -137,14 +146,19 @@ pub struct SymbolPipeline<'s> {
     counts: Counts,
     words: Vec<u64>,
     last_ready: Option<Box<ReadyCandle>>,
+    /// `None` where no model runs; and while it listens to the pipeline itself.
+    intelligence: Option<Box<Intelligence>>,
 }
 
 impl<'s> SymbolPipeline<'s> {
     pub fn new(instrument: Instrument, id_rule: IdRule, settings: &'s Settings) -> Self {
         let plan = &settings.indicators;
         let times: Vec<_> = settings.intervals.iter().filter_map(|interval| interval.time()).collect();
+        let models = &settings.intelligence;
+        let intelligence = (!models.is_empty()).then(|| Box::new(Intelligence::new(&instrument, models)));
         Self {
             settings,
+            intelligence,
             ledger: Ledger::new(id_rule),
             gaps: Gaps::new(instrument),
             candles: Candles::new(&times, plan),
@@ -205,6 +219,9 @@ impl<'s> SymbolPipeline<'s> {
         } else {
             self.last_ready = None;
         }
+        if let Some(intelligence) = &mut self.intelligence {
+            intelligence.state(state);
+        }
     }
 
     pub fn counts(&self) -> Counts {
@@ -238,8 +255,42 @@ impl<'s> SymbolPipeline<'s> {
         archive: &mut dyn Archive,
         out: &mut impl OutputSink,
     ) {
+        if self.intelligence.is_none() {
+            return self.take_event(at, event, archive, out);
+        }
+        self.listened_to(out, |pipeline, listening| {
+            pipeline.take_event(at, event, archive, listening);
+            if let Event::Status { venue_at, status } = event {
+                listening.on_status(pipeline.seq, *venue_at, *status);
+            }
+        });
+    }
+
+    /// Lets the models listen to what `take` tells. Out of the way of runs without models: their path
+    /// to the sink stays as short as it was.
+    #[inline(never)]
+    fn listened_to<S: OutputSink>(
+        &mut self,
+        out: &mut S,
+        take: impl FnOnce(&mut Self, &mut Listening<'_, S>),
+    ) {
+        let mut intelligence = self.intelligence.take().expect("asked for only where models run");
+        let plan = &self.settings.intelligence;
+        let mut listening = Listening { plan, intelligence: &mut intelligence, out };
+        take(self, &mut listening);
+        listening.settle(self.seq);
+        self.intelligence = Some(intelligence);
+    }
+
+    fn take_event(
+        &mut self,
+        at: Position,
+        event: &Event,
+        archive: &mut dyn Archive,
+        out: &mut impl OutputSink,
+    ) {
         match event {
-            Event::Trade(trade) => self.on_trade(at, trade, archive, out),
+            Event::Trade(trade) => self.take_trade(at, trade, archive, out),
             Event::Backfill(page) => {
                 let mut dirty = None;
                 for trade in page {
@@ -270,6 +321,20 @@ impl<'s> SymbolPipeline<'s> {
     /// Takes the next trade of the instrument's log.
     #[inline]
     pub fn on_trade(
+        &mut self,
+        at: Position,
+        trade: &Trade,
+        archive: &mut dyn Archive,
+        out: &mut impl OutputSink,
+    ) {
+        if self.intelligence.is_none() {
+            return self.take_trade(at, trade, archive, out);
+        }
+        self.listened_to(out, |pipeline, listening| pipeline.take_trade(at, trade, archive, listening));
+    }
+
+    #[inline]
+    fn take_trade(
         &mut self,
         at: Position,
         trade: &Trade,
@@ -446,6 +511,13 @@ impl<'s> SymbolPipeline<'s> {
 
     /// The recording has ended: closes what is open, as partial.
     pub fn finish(&mut self, archive: &mut dyn Archive, out: &mut impl OutputSink) {
+        if self.intelligence.is_none() {
+            return self.end(archive, out);
+        }
+        self.listened_to(out, |pipeline, listening| pipeline.end(archive, listening));
+    }
+
+    fn end(&mut self, archive: &mut dyn Archive, out: &mut impl OutputSink) {
         if let Some(held) = self.ledger.give_up() {
             self.refuse(held.at, Refusal::IdOutOfReach, out);
         }

@@ -5,8 +5,11 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::analytics::anomaly::DETECTORS;
 use crate::analytics::catalogue::{self, Spec};
+use crate::analytics::forecast::FORECASTERS;
 use crate::analytics::indicator::Entry;
+use crate::analytics::signals::RULES;
 use crate::app::config::{Config, ConfigError};
 use crate::app::outcome::{self, Failure};
 use crate::app::quantity;
@@ -110,6 +113,14 @@ fn text(config: &Config) -> String {
         line(format!("      {}", entry.summary));
         line(format!("      warm-up {}; {}", spec.warm_up(), entry.outputs.join(", ")));
     }
+    for (family, members) in models() {
+        line(String::new());
+        line(format!("{family}:"));
+        for (name, summary) in members {
+            line(format!("  {name}"));
+            line(format!("      {summary}"));
+        }
+    }
     out
 }
 
@@ -156,6 +167,11 @@ fn object(config: &Config) -> Value {
             .map(|(example, meaning)| json!({ "example": example, "meaning": meaning })),
         "formats": formats::names().collect::<Vec<_>>(),
         "indicators": indicators,
+        "models": models().map(|(family, members)| {
+            let members: Vec<_> =
+                members.iter().map(|(name, summary)| json!({ "name": name, "summary": summary })).collect();
+            json!({ "family": family, "members": members })
+        }),
     })
 }
 
@@ -173,6 +189,24 @@ fn problems(error: &ConfigError) -> Value {
         })
         .collect();
     json!({ "sound": false, "problems": problems })
+}
+
+/// The name of a family of models or rules, and those of its members with a sentence each.
+type Family = (&'static str, Vec<(String, &'static str)>);
+
+fn models() -> [Family; 3] {
+    let versioned = |name: &str, version: u32| format!("{name}@{version}");
+    [
+        (
+            "Detectors",
+            DETECTORS.iter().map(|entry| (versioned(entry.name, entry.version), entry.summary)).collect(),
+        ),
+        (
+            "Forecasters",
+            FORECASTERS.iter().map(|entry| (versioned(entry.name, entry.version), entry.summary)).collect(),
+        ),
+        ("Rules", RULES.iter().map(|entry| (entry.name.to_owned(), entry.summary)).collect()),
+    ]
 }
 
 fn time_intervals() -> impl Iterator<Item = String> {

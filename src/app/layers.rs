@@ -40,6 +40,8 @@ pub enum Value {
     Whole(String),
     Boolean(bool),
     List(Vec<String>),
+    /// A list of whole numbers, as written.
+    Wholes(Vec<String>),
     /// From a variable or a flag: text, number, boolean or list, as the key has it.
     Raw(String),
     /// A kind that no key has (a date, a fraction, a list of tables), in words.
@@ -177,6 +179,21 @@ impl Layers {
         items
     }
 
+    /// The list of whole numbers of a key, as written. A variable or a flag may write it `1,5` or `[1,5]`.
+    pub fn wholes(&mut self, key: &str) -> Option<Vec<String>> {
+        let items = match &self.settings.get(key)?.value {
+            Value::Wholes(items) => Some(items.clone()),
+            // Of no kind yet.
+            Value::List(items) if items.is_empty() => Some(Vec::new()),
+            Value::Raw(text) => Some(split_list(text.trim().trim_start_matches('[').trim_end_matches(']'))),
+            _ => None,
+        };
+        if items.is_none() {
+            self.complain(key, "must be a list of whole numbers, like [1, 5]");
+        }
+        items
+    }
+
     /// What was complained about, in the order of the keys' places.
     pub fn into_problems(self) -> Vec<Problem> {
         self.problems
@@ -239,6 +256,13 @@ fn plain(value: &DeValue<'_>) -> Value {
         DeValue::Boolean(boolean) => Value::Boolean(*boolean),
         DeValue::Datetime(_) => Value::Other("a date"),
         DeValue::Array(items) => {
+            let wholes = items.iter().map(|item| match item.get_ref() {
+                DeValue::Integer(number) => Some(number.to_string()),
+                _ => None,
+            });
+            if let Some(wholes) = wholes.collect::<Option<Vec<_>>>().filter(|wholes| !wholes.is_empty()) {
+                return Value::Wholes(wholes);
+            }
             let texts = items.iter().map(|item| match item.get_ref() {
                 DeValue::String(text) => Some(text.to_string()),
                 _ => None,
@@ -322,6 +346,7 @@ impl fmt::Display for Value {
             Self::Whole(text) => f.write_str(text),
             Self::Boolean(boolean) => write!(f, "{boolean}"),
             Self::List(items) => write!(f, "{items:?}"),
+            Self::Wholes(items) => write!(f, "[{}]", items.join(", ")),
             Self::Other(words) => write!(f, "<{words}>"),
             Self::EmptyTable => f.write_str("<an empty table>"),
         }
@@ -419,7 +444,7 @@ mod tests {
             &[
                 "my.toml:1: a = 1: must be text in quotes",
                 "my.toml:2: b = \"x\": must be a whole number from 0 to 5",
-                "my.toml:3: c = <a list of other things than texts>: must be a list of texts, like [\"a\", \"b\"]",
+                "my.toml:3: c = [1]: must be a list of texts, like [\"a\", \"b\"]",
                 "my.toml:5: d = <a fraction>: must be a whole number from 0 to 5",
                 "my.toml:6: e = <an empty table>: must be text in quotes",
             ],

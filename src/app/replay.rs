@@ -221,13 +221,15 @@ fn run(
         quarantined: inputs.quarantined(),
         gaps: written.gaps,
         candles: written.candles,
+        anomalies: written.anomalies,
+        forecasts: written.forecasts,
+        signals: written.signals,
         indicators: written.indicators,
         digest: written.digest,
         elapsed_seconds,
         trades_per_second: if elapsed_seconds > 0.0 { counts.trades as f64 / elapsed_seconds } else { 0.0 },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         config_digest: config.digest(),
-        ..Summary::default()
     };
     Ok((summary, inputs.first_quarantined().map(str::to_owned)))
 }
@@ -273,12 +275,15 @@ fn tell(arguments: &ReplayArguments, summary: &Summary) -> Result<(), Failure> {
         .collect();
     let report = arguments.report.as_ref().map(|to| format!("report   {}\n", to.display()));
     outcome::print(&format!(
-        "trades   {}{}{}\nrows     {} candles, {} indicator values in {}\nspeed    {:.0} trades/s, {:.3} s\n{}digest   {}\n",
+        "trades   {}{}{}\nrows     {} candles, {} indicator values, {} anomalies, {} forecasts, {} signals in {}\nspeed    {:.0} trades/s, {:.3} s\n{}digest   {}\n",
         summary.trades,
         if skipped.is_empty() { "" } else { "; " },
         skipped.join(", "),
         summary.candles,
         summary.indicators,
+        summary.anomalies,
+        summary.forecasts,
+        summary.signals,
         directory.display(),
         summary.trades_per_second,
         summary.elapsed_seconds,

@@ -130,6 +130,9 @@ impl<'s> Shard<'s> {
         if at >= self.pipelines.len() {
             self.pipelines.resize_with(at + 1, || None);
         }
+        if !self.settings.intelligence.is_empty() {
+            self.collector.name(index, &instrument);
+        }
         self.pipelines[at] = Some(Box::new(SymbolPipeline::new(instrument, rule, self.settings)));
     }
 

@@ -4,12 +4,15 @@
 //! everything that is wrong with them at once. The embedded file is the one place where
 //! defaults stand.
 
+mod intelligence;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fmt, fs, io};
 
 use crate::analytics::catalogue::Spec;
+use crate::analytics::intelligence::IntelligencePlan;
 use crate::analytics::pipeline::Settings;
 use crate::app::layers::{Layers, Origin, Problem, Value};
 use crate::app::quantity;
@@ -25,12 +28,17 @@ pub mod live;
 pub const DEFAULT: &str = include_str!("../../../config/default.toml");
 
 /// Every key; `*` stands for the name of a venue.
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 19] = [
     "data_dir",
     "engine.grace",
     "engine.indicators",
     "engine.intervals",
     "engine.shards",
+    "intelligence.detectors",
+    "intelligence.forecasters",
+    "intelligence.horizons",
+    "intelligence.intervals",
+    "intelligence.rules",
     "journal.keep",
     "journal.keep_bytes",
     "log.format",
@@ -79,6 +87,7 @@ pub struct EngineConfig {
     pub intervals: Vec<Interval>,
     /// As given, no repeats.
     pub indicators: Vec<Spec>,
+    pub intelligence: IntelligencePlan,
 }
 
 /// How much of the journal is kept.
@@ -177,7 +186,7 @@ impl Config {
 
     /// A hash of all that can change a result: equal digests, equal results for equal inputs.
     ///
-    /// BLAKE3 over `grace_ns=..`, `intervals=..` and `indicators=..`, each on a line, the lists
+    /// BLAKE3 over `grace_ns=..`, `intervals=..`, `indicators=..` and `intelligence=..`, each on a line, the lists
     /// in order and without repeats, so that it does not depend on how they were written.
     pub fn digest(&self) -> String {
         blake3::hash(self.engine.canonical().as_bytes()).to_hex().to_string()
@@ -199,7 +208,8 @@ impl EngineConfig {
     /// What each instrument's pipeline computes.
     pub fn settings(&self) -> Settings {
         let grace_nanos = i64::try_from(self.grace.as_nanos()).expect("grace is at most a day");
-        Settings::new(&self.intervals, &self.indicators, grace_nanos)
+        let intelligence = self.intelligence.clone();
+        Settings { intelligence, ..Settings::new(&self.intervals, &self.indicators, grace_nanos) }
     }
 
     /// What a journal records of it: a replay of the journal computes the same.
@@ -221,10 +231,11 @@ impl EngineConfig {
         let mut indicators: Vec<_> = self.indicators.iter().map(ToString::to_string).collect();
         indicators.sort();
         format!(
-            "grace_ns={}\nintervals={}\nindicators={}\n",
+            "grace_ns={}\nintervals={}\nindicators={}\nintelligence={}\n",
             self.grace.as_nanos(),
             intervals.join(" "),
-            indicators.join(" ")
+            indicators.join(" "),
+            self.intelligence.canonical()
         )
     }
 }
@@ -354,7 +365,14 @@ fn read_engine(layers: &mut Layers) -> Option<EngineConfig> {
         let mut seen = BTreeSet::new();
         specs.into_iter().filter(|spec| seen.insert(spec.to_string())).collect()
     });
-    Some(EngineConfig { shards: shards?, grace: grace?, intervals: intervals?, indicators: indicators? })
+    let intelligence = intelligence::read(layers, intervals.as_deref().unwrap_or_default());
+    Some(EngineConfig {
+        shards: shards?,
+        grace: grace?,
+        intervals: intervals?,
+        indicators: indicators?,
+        intelligence: intelligence?,
+    })
 }
 
 fn read_venues(layers: &mut Layers) -> Vec<VenueConfig> {
@@ -600,7 +618,7 @@ mod tests {
         check_refused(
             "dir = 'x'",
             &[
-                "my.toml:1: dir = \"x\": unknown key; allowed at the top: data_dir, engine, journal, log, venues",
+                "my.toml:1: dir = \"x\": unknown key; allowed at the top: data_dir, engine, intelligence, journal, log, venues",
             ],
         );
         check_refused(

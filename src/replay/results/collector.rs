@@ -7,8 +7,11 @@ use std::path::Path;
 
 use crate::analytics::pipeline::Settings;
 use crate::domain::candle::Candle;
+use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::output::{Gap, IndicatorSnapshot, Output, OutputSink};
+use crate::domain::shape::{self, Label};
+use crate::domain::time::UnixNanos;
 use crate::replay::results::row::{Key, Table, encode_candle, encode_gap, encode_indicator, origin_position};
 use crate::replay::roster::InstrumentIndex;
 use crate::replay::sorter::{Sorter, SorterError};
@@ -22,8 +25,16 @@ pub struct Collector {
     last_interval: u8,
     /// Trade-less rows told so far.
     told: u64,
+    /// By instrument, where models run.
+    insights: Vec<Option<Insights>>,
     /// Why nothing is taken any more.
     failed: Option<SorterError>,
+}
+
+/// What the insights of one instrument need: its name, and how many of each table there were.
+struct Insights {
+    label: Label,
+    told: [u16; 3],
 }
 
 /// The intervals of a run in the order of the files: byte order of their texts.
@@ -44,8 +55,18 @@ impl Collector {
             intervals: in_text_order(&settings.intervals),
             last_interval: 0,
             told: 0,
+            insights: Vec::new(),
             failed: None,
         }
+    }
+
+    /// Names an instrument; needed once before its first insight.
+    pub fn name(&mut self, instrument: InstrumentIndex, name: &Instrument) {
+        let at = instrument.0 as usize;
+        if at >= self.insights.len() {
+            self.insights.resize_with(at + 1, || None);
+        }
+        self.insights[at] = Some(Insights { label: Label::new(name), told: [0; 3] });
     }
 
     /// Takes the outputs of one instrument's pipeline.
@@ -117,6 +138,30 @@ impl Collector {
         self.push(key, |out| encode_indicator(snapshot.revision, snapshot.data_state, snapshot.values, out));
     }
 
+    /// Insights wait as the lines that will be written.
+    fn insight(
+        &mut self,
+        instrument: InstrumentIndex,
+        table: Table,
+        at: UnixNanos,
+        write: impl FnOnce(&Label, &mut Vec<u8>),
+    ) {
+        let insights = self.insights.get_mut(instrument.0 as usize).and_then(Option::as_mut);
+        let Insights { label, told } = insights.expect("instruments are named before models run");
+        let told = &mut told[table as usize - Table::Anomalies as usize];
+        let key = Key { instrument, table, interval: 0, moment: at.0, position: *told };
+        *told = told.wrapping_add(1);
+        if self.failed.is_none()
+            && let Err(error) = self.sorter.push_with(key.pack(), |out| {
+                out.push(b'{');
+                write(label, out);
+                out.extend_from_slice(b"}\n");
+            })
+        {
+            self.failed = Some(error);
+        }
+    }
+
     fn gap(&mut self, instrument: InstrumentIndex, gap: &Gap) {
         let key = Key { instrument, table: Table::Gaps, interval: 0, moment: gap.id.0 as i64, position: 0 };
         self.push(key, |out| encode_gap(gap, out));
@@ -131,16 +176,28 @@ pub struct CollectorSink<'a> {
 
 impl OutputSink for CollectorSink<'_> {
     #[inline]
-    fn accept(&mut self, _cause_seq: u64, output: Output<'_>) {
+    fn accept(&mut self, cause_seq: u64, output: Output<'_>) {
+        let (collector, instrument) = (&mut *self.collector, self.instrument);
         match output {
-            Output::Trade(_)
-            | Output::Refused { .. }
-            | Output::Anomaly(_)
-            | Output::Forecast(_)
-            | Output::Signal(_) => {}
-            Output::Candle(candle) => self.collector.candle(self.instrument, candle),
-            Output::Indicator(snapshot) => self.collector.indicator(self.instrument, snapshot),
-            Output::Gap(gap) => self.collector.gap(self.instrument, gap),
+            Output::Trade(_) | Output::Refused { .. } => {}
+            Output::Anomaly(anomaly) => {
+                collector.insight(instrument, Table::Anomalies, anomaly.exchange_at, |label, out| {
+                    shape::anomaly(label, anomaly, cause_seq, out)
+                });
+            }
+            Output::Forecast(forecast) => {
+                collector.insight(instrument, Table::Forecasts, forecast.made_at, |label, out| {
+                    shape::forecast(label, forecast, cause_seq, out)
+                });
+            }
+            Output::Signal(signal) => {
+                collector.insight(instrument, Table::Signals, signal.exchange_at, |label, out| {
+                    shape::signal(label, signal, cause_seq, out)
+                });
+            }
+            Output::Candle(candle) => collector.candle(instrument, candle),
+            Output::Indicator(snapshot) => collector.indicator(instrument, snapshot),
+            Output::Gap(gap) => collector.gap(instrument, gap),
         }
     }
 }

@@ -21,6 +21,9 @@ pub enum Table {
     Candles,
     Indicators,
     Gaps,
+    Anomalies,
+    Forecasts,
+    Signals,
 }
 
 /// The identity of a row.
@@ -30,9 +33,10 @@ pub struct Key {
     pub table: Table,
     /// The interval's place among those of the run, in byte order of their texts.
     pub interval: u8,
-    /// `open_at`; of gaps the id.
+    /// `open_at`; of gaps the id; of insights `exchange_at` or `made_at`.
     pub moment: i64,
-    /// Of the indicator in the configured list; of candles the origin.
+    /// Of the indicator in the configured list; of candles the origin; of insights how many of the
+    /// instrument were told before, modulo 2^16: it keeps those of one moment in order.
     pub position: u16,
 }
 
@@ -44,6 +48,9 @@ impl Key {
             Table::Candles => 0u128,
             Table::Indicators => 1,
             Table::Gaps => 2,
+            Table::Anomalies => 3,
+            Table::Forecasts => 4,
+            Table::Signals => 5,
         };
         // The flipped sign bit puts negative moments before positive ones.
         let moment = (self.moment as u64) ^ (1 << 63);
@@ -59,7 +66,10 @@ impl Key {
         let table = match (key >> 88) as u8 {
             0 => Table::Candles,
             1 => Table::Indicators,
-            _ => Table::Gaps,
+            2 => Table::Gaps,
+            3 => Table::Anomalies,
+            4 => Table::Forecasts,
+            _ => Table::Signals,
         };
         Self {
             instrument: InstrumentIndex((key >> 96) as u32),

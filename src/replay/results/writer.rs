@@ -1,8 +1,8 @@
 //! From the collectors' rows to the files, instrument by instrument, in order of their names.
 //!
 //! Only the last revision of a row is written, unless all are asked for; the digest rests on
-//! the last ones in either case: BLAKE3 over an instrument's lines (candles, then indicators),
-//! then BLAKE3 over name, newline and hash of each instrument that has any, in order of venue
+//! the last ones in either case: BLAKE3 over an instrument's lines (candles, indicators, anomalies,
+//! forecasts, signals), then BLAKE3 over name, newline and hash of each instrument that has any, in order of venue
 //! and symbol. Memory is that of the sorter, whatever the number of rows or instruments.
 
 use std::path::PathBuf;
@@ -30,6 +30,10 @@ const WRITE_BYTES: usize = 256 << 10;
 
 /// Memory for the gaps, which are sorted once more, by time.
 const GAPS_BUDGET_BYTES: usize = 4 << 20;
+/// Memory for each table of insights, likewise.
+const INSIGHTS_BUDGET_BYTES: usize = 8 << 20;
+/// The files of insights, in the order of their tables.
+const INSIGHTS: [&str; 3] = [ANOMALIES, FORECASTS, SIGNALS];
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
@@ -48,6 +52,10 @@ pub struct Written {
     pub indicators: u64,
     /// Lines of gaps.jsonl.
     pub gaps: u64,
+    /// Lines of anomalies.jsonl, forecasts.jsonl, signals.jsonl.
+    pub anomalies: u64,
+    pub forecasts: u64,
+    pub signals: u64,
     /// With rows of their own.
     pub instruments: u64,
 }
@@ -72,11 +80,7 @@ pub fn write(
         rows.select(index.0)?;
         writer.instrument(rank as u32, instrument, &mut rows)?;
     }
-    let written = writer.close(out)?;
-    for name in [ANOMALIES, FORECASTS, SIGNALS] {
-        out.create(name)?;
-    }
-    Ok(written)
+    writer.close(out)
 }
 
 /// Writes summary.json and gives all files their names.
@@ -147,6 +151,11 @@ struct Writer {
     /// Lines of gaps.jsonl, by time.
     gaps: Sorter,
     gap_rows: u64,
+    /// Lines of the files of insights, by time.
+    insights: [Sorter; 3],
+    insight_rows: [u64; 3],
+    /// Of the instrument at hand.
+    insights_counted: u64,
     instruments: u64,
     overall: blake3::Hasher,
     times: TimeText,
@@ -174,6 +183,9 @@ impl Writer {
             digests: Lines::new(out.create(DIGESTS)?, DIGESTS_HEADER),
             gaps: Sorter::new(out.path(), GAPS_BUDGET_BYTES),
             gap_rows: 0,
+            insights: std::array::from_fn(|_| Sorter::new(out.path(), INSIGHTS_BUDGET_BYTES)),
+            insight_rows: [0; 3],
+            insights_counted: 0,
             instruments: 0,
             overall: blake3::Hasher::new(),
             times: TimeText::default(),
@@ -211,12 +223,12 @@ impl Writer {
         self.prefixes.clear();
         self.prefixes.extend(self.intervals.iter().map(|&interval| prefix(name, interval)));
         (self.candles_of, self.head_of) = (None, None);
-        (self.candles.counted, self.indicators.counted) = (0, 0);
+        (self.candles.counted, self.indicators.counted, self.insights_counted) = (0, 0, 0);
     }
 
     fn end(&mut self, name: &Instrument, hasher: &blake3::Hasher) -> Result<(), ResultsError> {
         let (candles, indicators) = (self.candles.counted, self.indicators.counted);
-        if candles + indicators == 0 {
+        if candles + indicators + self.insights_counted == 0 {
             return Ok(());
         }
         let hash = hasher.finalize();
@@ -241,6 +253,10 @@ impl Writer {
             Table::Candles => self.candle(key, last, hasher)?,
             Table::Indicators => self.indicator(key, last, hasher)?,
             Table::Gaps => self.gap(rank, name, key, last)?,
+            Table::Anomalies | Table::Forecasts | Table::Signals => {
+                self.insight(rank, key, hasher)?;
+                Some(())
+            }
         };
         known.ok_or_else(|| ResultsError::Damaged { dir: self.spool_dir.clone() })
     }
@@ -330,29 +346,54 @@ impl Writer {
         Ok(Some(()))
     }
 
+    /// The pending line enters the digest, behind the candles and indicators, and waits for its place.
+    fn insight(&mut self, rank: u32, key: Key, hasher: &mut blake3::Hasher) -> Result<(), ResultsError> {
+        self.candles.hash(hasher);
+        self.indicators.hash(hasher);
+        hasher.update(&self.pending);
+        let at = key.table as usize - Table::Anomalies as usize;
+        self.insight_rows[at] += 1;
+        self.insights_counted += 1;
+        let moment = (key.moment as u64) ^ (1 << 63);
+        let by_time = (u128::from(moment) << 64) | (u128::from(rank) << 32) | u128::from(key.position);
+        self.insights[at].push_with(by_time, |out| out.extend_from_slice(&self.pending))?;
+        Ok(())
+    }
+
     fn close(mut self, out: &mut OutDir) -> Result<Written, ResultsError> {
         for lines in [&mut self.candles, &mut self.indicators, &mut self.digests] {
             lines.flush()?;
         }
-        let mut file = out.create(GAPS)?;
-        let mut gaps = self.gaps.finish()?;
-        let mut buffer = Vec::new();
-        while let Some((_, line)) = gaps.next()? {
-            buffer.extend_from_slice(line);
-            if buffer.len() >= WRITE_BYTES {
-                file.write(&buffer)?;
-                buffer.clear();
-            }
+        write_sorted(out.create(GAPS)?, self.gaps)?;
+        for (name, lines) in INSIGHTS.into_iter().zip(self.insights) {
+            write_sorted(out.create(name)?, lines)?;
         }
-        file.write(&buffer)?;
+        let [anomalies, forecasts, signals] = self.insight_rows;
         Ok(Written {
             digest: self.overall.finalize().to_string(),
             candles: self.candles.rows,
             indicators: self.indicators.rows,
             gaps: self.gap_rows,
+            anomalies,
+            forecasts,
+            signals,
             instruments: self.instruments,
         })
     }
+}
+
+/// Writes lines in the order of their keys.
+fn write_sorted(mut file: OutFile, lines: Sorter) -> Result<(), ResultsError> {
+    let mut sorted = lines.finish()?;
+    let mut buffer = Vec::new();
+    while let Some((_, line)) = sorted.next()? {
+        buffer.extend_from_slice(line);
+        if buffer.len() >= WRITE_BYTES {
+            file.write(&buffer)?;
+            buffer.clear();
+        }
+    }
+    file.write(&buffer)
 }
 
 #[cfg(test)]
@@ -379,6 +420,7 @@ mod tests {
             indicators: IndicatorPlan::new(&Spec::parse_list("sma(3),sma(2)").unwrap()),
             grace_nanos: 0,
             window: 8,
+            intelligence: Default::default(),
         }
     }
 

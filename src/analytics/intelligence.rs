@@ -1,0 +1,373 @@
+//! What is made of one instrument's candles: features, detectors, forecasters, rules, in that order.
+//!
+//! Listens to what a pipeline tells. A candle is looked at once, as it was first told, after its
+//! indicators; models learn from candles that traded and that no hole touches. What is told is never told
+//! again: it says what was known, and names the revision that it rests on.
+
+use std::sync::Arc;
+
+use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding};
+use crate::analytics::features::FeatureMaker;
+use crate::analytics::forecast::forecaster::{Forecaster, ForecasterEntry};
+use crate::analytics::rolling::state::State;
+use crate::analytics::signals::rule::{Occasion, Rule, RuleEntry, Scope};
+use crate::domain::candle::{Candle, CandleState};
+use crate::domain::event::WatchStatus;
+use crate::domain::insight::{Anomaly, Evidence, Fact, Forecast, InsightId, Role, Signal};
+use crate::domain::instrument::Instrument;
+use crate::domain::interval::Interval;
+use crate::domain::output::{DataState, Output, OutputSink};
+use crate::domain::time::UnixNanos;
+
+/// Which models run; the same for all symbols of a run.
+#[derive(Clone, Default)]
+pub struct IntelligencePlan {
+    /// Of time, ascending.
+    pub intervals: Vec<Interval>,
+    pub detectors: Vec<Model<DetectorEntry>>,
+    pub forecasters: Vec<Model<ForecasterEntry>>,
+    pub rules: Vec<&'static RuleEntry>,
+    /// Candles ahead, ascending.
+    pub horizons: Vec<u32>,
+}
+
+/// A member of a family, with its name and version as it is told.
+pub struct Model<E: 'static> {
+    pub entry: &'static E,
+    pub name: Arc<str>,
+}
+
+impl<E> Clone for Model<E> {
+    fn clone(&self) -> Self {
+        Self { entry: self.entry, name: self.name.clone() }
+    }
+}
+
+impl std::fmt::Debug for IntelligencePlan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.canonical())
+    }
+}
+
+impl IntelligencePlan {
+    pub fn new(
+        intervals: &[Interval],
+        detectors: &[&'static DetectorEntry],
+        forecasters: &[&'static ForecasterEntry],
+        rules: &[&'static RuleEntry],
+        horizons: &[u32],
+    ) -> Self {
+        let named = |name: &str, version: u32| -> Arc<str> { format!("{name}@{version}").into() };
+        Self {
+            intervals: intervals.iter().copied().filter(|interval| interval.time().is_some()).collect(),
+            detectors: detectors
+                .iter()
+                .map(|&entry| Model { entry, name: named(entry.name, entry.version) })
+                .collect(),
+            forecasters: forecasters
+                .iter()
+                .map(|&entry| Model { entry, name: named(entry.name, entry.version) })
+                .collect(),
+            rules: rules.to_vec(),
+            horizons: horizons.to_vec(),
+        }
+    }
+
+    /// Whether anything runs at all.
+    pub fn is_empty(&self) -> bool {
+        self.rules.is_empty() && self.detectors.is_empty() && self.forecasters.is_empty()
+    }
+
+    /// One line that differs where results may differ.
+    pub fn canonical(&self) -> String {
+        let intervals: Vec<_> = self.intervals.iter().map(ToString::to_string).collect();
+        let names = |names: Vec<&str>| names.join(" ");
+        let horizons: Vec<_> = self.horizons.iter().map(ToString::to_string).collect();
+        format!(
+            "intervals={} detectors={} forecasters={} rules={} horizons={}",
+            intervals.join(" "),
+            names(self.detectors.iter().map(|model| &*model.name).collect()),
+            names(self.forecasters.iter().map(|model| &*model.name).collect()),
+            names(self.rules.iter().map(|entry| entry.name).collect()),
+            horizons.join(" "),
+        )
+    }
+}
+
+/// The models of one instrument.
+pub struct Intelligence {
+    /// As it is hashed into ids.
+    instrument: String,
+    minds: Vec<Mind>,
+    /// Rules about the instrument's data.
+    rules: Vec<(&'static RuleEntry, Box<dyn Rule>)>,
+    /// A candle whose indicators are still being told.
+    waiting: Option<Box<Candle>>,
+    found: Vec<Finding>,
+}
+
+/// The models of one interval.
+struct Mind {
+    interval: Interval,
+    /// Candles that begin before it are told late: models have gone on.
+    next_open: UnixNanos,
+    features: FeatureMaker,
+    detectors: Vec<Box<dyn Detector>>,
+    /// By model, then by horizon.
+    forecasters: Vec<Box<dyn Forecaster>>,
+    rules: Vec<(&'static RuleEntry, Box<dyn Rule>)>,
+    /// Whole candles since the last hole, counted up to any warm-up.
+    whole: u64,
+}
+
+impl Intelligence {
+    pub fn new(instrument: &Instrument, plan: &IntelligencePlan) -> Self {
+        let built = |scope: Scope| -> Vec<(&'static RuleEntry, Box<dyn Rule>)> {
+            let rules = plan.rules.iter().filter(|entry| entry.scope == scope);
+            rules.map(|entry| (*entry, (entry.build)())).collect()
+        };
+        let minds = plan.intervals.iter().map(|&interval| Mind {
+            interval,
+            next_open: UnixNanos(i64::MIN),
+            features: FeatureMaker::default(),
+            detectors: plan.detectors.iter().map(|model| (model.entry.build)()).collect(),
+            forecasters: plan
+                .forecasters
+                .iter()
+                .flat_map(|model| plan.horizons.iter().map(|&horizon| (model.entry.build)(horizon as usize)))
+                .collect(),
+            rules: built(Scope::Interval),
+            whole: 0,
+        });
+        Self {
+            minds: minds.collect(),
+            rules: built(Scope::Instrument),
+            instrument: instrument.to_string(),
+            waiting: None,
+            found: Vec::new(),
+        }
+    }
+
+    /// Whether models look at candles of that interval.
+    fn minds(&self, interval: Interval) -> bool {
+        self.minds.iter().any(|mind| mind.interval == interval)
+    }
+
+    /// What was told of a candle is complete: its insights follow.
+    fn settle(&mut self, plan: &IntelligencePlan, cause_seq: u64, out: &mut impl OutputSink) {
+        let Some(candle) = self.waiting.take() else { return };
+        let Some(mind) = self.minds.iter_mut().find(|mind| mind.interval == candle.interval) else { return };
+        if candle.open_at < mind.next_open {
+            return;
+        }
+        mind.next_open = candle.close_at;
+        mind.look_at(plan, &self.instrument, &candle, &mut self.found, cause_seq, out);
+    }
+
+    fn ask_about_data(&mut self, cause_seq: u64, occasion: &Occasion<'_>, out: &mut impl OutputSink) {
+        for (entry, rule) in &mut self.rules {
+            tell_signal(entry, &mut **rule, occasion, &self.instrument, "", cause_seq, out);
+        }
+    }
+
+    /// Visits every word of mutable state. Between events no candle waits.
+    pub fn state(&mut self, state: &mut State<'_>) {
+        for mind in &mut self.minds {
+            state.i64(&mut mind.next_open.0);
+            state.word(&mut mind.whole);
+            mind.features.state(state);
+            mind.detectors.iter_mut().for_each(|detector| detector.state(state));
+            mind.forecasters.iter_mut().for_each(|forecaster| forecaster.state(state));
+            mind.rules.iter_mut().for_each(|(_, rule)| rule.state(state));
+        }
+        self.rules.iter_mut().for_each(|(_, rule)| rule.state(state));
+    }
+}
+
+impl Mind {
+    fn look_at(
+        &mut self,
+        plan: &IntelligencePlan,
+        instrument: &str,
+        candle: &Candle,
+        found: &mut Vec<Finding>,
+        cause_seq: u64,
+        out: &mut impl OutputSink,
+    ) {
+        let interval = self.interval.to_string();
+        if matches!(candle.state, CandleState::Partial | CandleState::Unknown) {
+            self.whole = 0;
+            self.features.next(candle);
+            self.forecasters.iter_mut().for_each(|forecaster| forecaster.interrupt());
+            return;
+        }
+        let features = self.features.next(candle);
+        self.whole = self.whole.saturating_add(1);
+        let whole = self.whole;
+        let rests_on = |warm_up: usize| {
+            if whole < warm_up as u64 { DataState::Partial } else { DataState::Complete }
+        };
+        let mut anomalies = Vec::new();
+        let mut forecasts = Vec::new();
+        if let Some(features) = features {
+            for (model, detector) in plan.detectors.iter().zip(&mut self.detectors) {
+                detector.observe(&features, found);
+                for finding in found.drain(..) {
+                    let id = identity(
+                        [instrument, "anomaly", &model.name, &interval],
+                        candle.close_at,
+                        anomalies.len(),
+                    );
+                    anomalies.push(Anomaly {
+                        id,
+                        detector: model.name.clone(),
+                        interval: self.interval,
+                        exchange_at: candle.close_at,
+                        channel: finding.channel,
+                        score: finding.score,
+                        threshold: finding.threshold,
+                        evidence: with_candle(finding.evidence, candle),
+                        revision: candle.revision,
+                        data_state: rests_on(model.entry.warm_up),
+                    });
+                }
+            }
+            let horizons = plan.horizons.len().max(1);
+            for (position, forecaster) in self.forecasters.iter_mut().enumerate() {
+                let (model, horizon) =
+                    (&plan.forecasters[position / horizons], plan.horizons[position % horizons]);
+                let Some(said) = forecaster.observe(&features) else { continue };
+                let target = model.entry.target;
+                let length = self.interval.time().map_or(0, |interval| interval.nanos());
+                let target_at = candle.close_at.0.saturating_add(length.saturating_mul(i64::from(horizon)));
+                forecasts.push(Forecast {
+                    id: identity([instrument, "forecast", &model.name, &interval], candle.close_at, position),
+                    interval: self.interval,
+                    target,
+                    model: model.name.clone(),
+                    role: Role::Online,
+                    horizon,
+                    made_at: candle.close_at,
+                    target_at: UnixNanos(target_at),
+                    forecast: said.forecast,
+                    lower: said.lower,
+                    upper: said.upper,
+                    level: said.level,
+                    naive: said.naive,
+                    skill: said.skill,
+                    revision: candle.revision,
+                    data_state: rests_on(model.entry.warm_up),
+                });
+            }
+        }
+        anomalies.iter().for_each(|anomaly| out.accept(cause_seq, Output::Anomaly(anomaly)));
+        forecasts.iter().for_each(|forecast| out.accept(cause_seq, Output::Forecast(forecast)));
+        let data_state = anomalies.iter().map(|anomaly| anomaly.data_state).max().unwrap_or(rests_on(1));
+        let occasion = Occasion::Candle { candle, anomalies: &anomalies, forecasts: &forecasts, data_state };
+        for (entry, rule) in &mut self.rules {
+            tell_signal(entry, &mut **rule, &occasion, instrument, &interval, cause_seq, out);
+        }
+    }
+}
+
+/// What the candle was, for whoever reads the evidence.
+fn with_candle(mut evidence: Evidence, candle: &Candle) -> Evidence {
+    evidence = evidence
+        .with("interval", Fact::Text(candle.interval.to_string().into()))
+        .with("open_time", Fact::At(candle.open_at));
+    if let Some(prices) = candle.prices {
+        let mut text = Vec::new();
+        prices.close.decimal().write_to(&mut text);
+        evidence = evidence.with("close", Fact::Decimal(String::from_utf8_lossy(&text).into_owned()));
+    }
+    let mut text = Vec::new();
+    candle.volume.write_to(&mut text);
+    evidence = evidence.with("volume", Fact::Decimal(String::from_utf8_lossy(&text).into_owned()));
+    if let Some(count) = candle.trade_count {
+        evidence = evidence.with("trade_count", Fact::Count(i64::try_from(count).unwrap_or(i64::MAX)));
+    }
+    evidence.with("revision", Fact::Count(i64::from(candle.revision)))
+}
+
+fn tell_signal(
+    entry: &'static RuleEntry,
+    rule: &mut dyn Rule,
+    occasion: &Occasion<'_>,
+    instrument: &str,
+    interval: &str,
+    cause_seq: u64,
+    out: &mut impl OutputSink,
+) {
+    let Some(verdict) = rule.consider(occasion) else { return };
+    // Two gaps may end at one moment: what they are tells their signals apart.
+    let told_apart = match occasion {
+        Occasion::Gap(gap) => gap.id.0 as usize,
+        _ => 0,
+    };
+    let signal = Signal {
+        id: identity([instrument, entry.kind.name(), entry.name, interval], verdict.exchange_at, told_apart),
+        kind: entry.kind,
+        name: entry.name,
+        severity: verdict.severity,
+        action: verdict.action,
+        exchange_at: verdict.exchange_at,
+        score: verdict.score,
+        message: verdict.message,
+        evidence: verdict.evidence,
+        models: verdict.models,
+        data_state: verdict.data_state,
+    };
+    out.accept(cause_seq, Output::Signal(&signal));
+}
+
+/// The first eight bytes of the BLAKE3 hash of the words, the moment and the ordinal.
+fn identity(words: [&str; 4], at: UnixNanos, ordinal: usize) -> InsightId {
+    let mut hasher = blake3::Hasher::new();
+    for word in words {
+        hasher.update(&(word.len() as u64).to_le_bytes());
+        hasher.update(word.as_bytes());
+    }
+    hasher.update(&at.0.to_le_bytes());
+    hasher.update(&(ordinal as u64).to_le_bytes());
+    let hash = hasher.finalize();
+    InsightId(u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes")))
+}
+
+/// Passes on what a pipeline tells, and what follows from it.
+pub struct Listening<'a, S> {
+    pub plan: &'a IntelligencePlan,
+    pub intelligence: &'a mut Intelligence,
+    pub out: &'a mut S,
+}
+
+impl<S: OutputSink> Listening<'_, S> {
+    /// The venue's side of the instrument changed.
+    pub fn on_status(&mut self, cause_seq: u64, at: UnixNanos, status: WatchStatus) {
+        self.intelligence.ask_about_data(cause_seq, &Occasion::Status { at, status }, self.out);
+    }
+
+    /// The event is through: what waits is looked at.
+    pub fn settle(&mut self, cause_seq: u64) {
+        self.intelligence.settle(self.plan, cause_seq, self.out);
+    }
+}
+
+impl<S: OutputSink> OutputSink for Listening<'_, S> {
+    #[inline]
+    fn accept(&mut self, cause_seq: u64, output: Output<'_>) {
+        match output {
+            Output::Indicator(_) | Output::Trade(_) => return self.out.accept(cause_seq, output),
+            _ => self.settle(cause_seq),
+        }
+        self.out.accept(cause_seq, output);
+        match output {
+            Output::Candle(candle) if candle.revision == 0 && self.intelligence.minds(candle.interval) => {
+                self.intelligence.waiting = Some(Box::new(candle.clone()));
+            }
+            Output::Gap(gap) => {
+                self.intelligence.ask_about_data(cause_seq, &Occasion::Gap(gap), self.out);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! What a rule is: the ground on which its family stands.
+//!
+//! A rule decides what somebody should know. It sees what the models said of a candle, or what happened to
+//! the data, and tells it in one sentence with the numbers that it rests on. What was told stays told.
+
+use std::sync::Arc;
+
+use crate::analytics::rolling::state::State;
+use crate::domain::candle::Candle;
+use crate::domain::event::WatchStatus;
+use crate::domain::insight::{Action, Anomaly, Evidence, Forecast, Severity, SignalKind};
+use crate::domain::output::{DataState, Gap};
+use crate::domain::time::UnixNanos;
+
+/// What a rule may look at.
+#[derive(Clone, Copy, Debug)]
+pub enum Occasion<'a> {
+    /// A candle closed.
+    Candle { candle: &'a Candle, anomalies: &'a [Anomaly], forecasts: &'a [Forecast], data_state: DataState },
+    /// A gap opened or changed.
+    Gap(&'a Gap),
+    /// The venue's side of the instrument changed.
+    Status { at: UnixNanos, status: WatchStatus },
+}
+
+/// What a rule tells; name, id and instrument are added by whoever asked it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    pub severity: Severity,
+    pub action: Option<Action>,
+    pub exchange_at: UnixNanos,
+    /// 0 to 1.
+    pub score: f64,
+    /// One plain sentence.
+    pub message: String,
+    pub evidence: Evidence,
+    pub models: Vec<Arc<str>>,
+    pub data_state: DataState,
+}
+
+/// One rule, for one interval of one instrument, or for the instrument's data.
+pub trait Rule: Send {
+    fn consider(&mut self, occasion: &Occasion<'_>) -> Option<Verdict>;
+
+    /// Visits every word of mutable state, always in the same order: saves or restores it.
+    fn state(&mut self, state: &mut State<'_>);
+}
+
+/// What a rule is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The candles of one interval: one rule each.
+    Interval,
+    /// Gaps and status: one rule an instrument.
+    Instrument,
+}
+
+/// A member of the family: the one line by which the catalogue knows it.
+pub struct RuleEntry {
+    /// Lower-case: `volume_burst`.
+    pub name: &'static str,
+    pub kind: SignalKind,
+    /// One sentence for people.
+    pub summary: &'static str,
+    pub scope: Scope,
+    pub build: fn() -> Box<dyn Rule>,
+}
