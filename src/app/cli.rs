@@ -15,6 +15,7 @@ use crate::app::import::{self, ImportArguments};
 use crate::app::live::{self, RunArguments};
 use crate::app::outcome::{self, Failure};
 use crate::app::replay::{self, ReplayArguments};
+use crate::app::simulate::{self, SimulateArguments};
 
 /// Exact candles, incremental indicators and order flow from the tape.
 #[derive(Debug, Parser)]
@@ -45,6 +46,8 @@ enum Command {
     Replay(Box<ReplayArguments>),
     /// Run the service until a signal ends it
     Run(RunArguments),
+    /// An exchange on loopback that speaks a venue's real protocol, with faults on request
+    SimulateVenue(Box<SimulateArguments>),
 }
 
 /// Runs the command that the process was started with.
@@ -79,6 +82,7 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Import(arguments) => import::import(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Run(arguments) => live::run(&arguments),
+        Command::SimulateVenue(arguments) => simulate::simulate(&arguments),
         Command::Config => outcome::print(config::DEFAULT),
     }
 }

@@ -10,6 +10,8 @@ pub mod inputs;
 pub mod layers;
 pub mod live;
 pub mod logging;
+pub mod market_tape;
 pub mod outcome;
 pub mod quantity;
 pub mod replay;
+pub mod simulate;

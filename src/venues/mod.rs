@@ -21,6 +21,7 @@ pub mod hyperliquid;
 pub mod kraken;
 pub mod kucoin;
 pub mod okx;
+pub mod simulator;
 #[cfg(test)]
 mod testing;
 
