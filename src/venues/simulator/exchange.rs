@@ -315,6 +315,9 @@ impl Exchange {
     pub fn hear(&mut self, connection: usize, heard: Heard) {
         let (now, limits) = (self.world.elapsed(), self.world.config.limits);
         let Some(Some(open)) = self.world.connections.get_mut(connection) else { return };
+        if open.is_ending() {
+            return;
+        }
         if self.world.config.venue == SimulatedVenue::Binance && open.is_too_busy(now, limits.messages) {
             self.world.count("clients_too_busy");
             return self.world.end_with(connection, 1008, "Too many requests");

@@ -331,6 +331,11 @@ impl Connection {
         if is_held { &mut self.held } else { &mut self.outbox }.extend_from_slice(frame);
     }
 
+    /// Whatever the client says now, nobody hears it.
+    pub fn is_ending(&self) -> bool {
+        self.ending.is_some()
+    }
+
     /// Notes a message; whether there were more than `allowed` within a second.
     pub fn is_too_busy(&mut self, now: u64, allowed: u32) -> bool {
         self.messages.retain(|at| now - at < 1_000_000_000);
