@@ -42,7 +42,11 @@ fn settings(window: usize) -> Settings {
         &RULES.iter().collect::<Vec<_>>(),
         &[1, 3],
     );
-    Settings { window, intelligence, ..Settings::new(&intervals, &Spec::parse_list(indicators).unwrap(), 2 * SECOND) }
+    Settings {
+        window,
+        intelligence,
+        ..Settings::new(&intervals, &Spec::parse_list(indicators).unwrap(), 2 * SECOND)
+    }
 }
 
 /// What one step of a random market does.

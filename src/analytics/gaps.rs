@@ -110,6 +110,11 @@ pub struct Gaps {
 }
 
 impl Gaps {
+    /// Holes in the ids that were told.
+    pub fn claimed(&self) -> usize {
+        self.holes.values().filter(|hole| hole.claimed.is_some()).count()
+    }
+
     pub fn new(instrument: Instrument) -> Self {
         Self {
             instrument,

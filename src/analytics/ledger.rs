@@ -77,6 +77,11 @@ impl Ledger {
         self.rule == IdRule::Contiguous
     }
 
+    /// The highest id seen, where ids are contiguous.
+    pub fn last_id(&self) -> Option<u64> {
+        self.numbers.as_ref().filter(|_| self.counts_ids()).map(|numbers| numbers.high)
+    }
+
     /// Whether a trade waits to be confirmed.
     pub fn holds(&self) -> bool {
         self.held.is_some()

@@ -228,6 +228,21 @@ impl<'s> SymbolPipeline<'s> {
         self.counts
     }
 
+    /// Accepted events.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Gaps in ids that are told and not filled.
+    pub fn gaps_open(&self) -> usize {
+        self.gaps.claimed()
+    }
+
+    /// The highest id of the run that trades go on with; `None` where ids do not count.
+    pub fn last_id(&self) -> Option<u64> {
+        self.ledger.last_id()
+    }
+
     /// Reads what the next events will use, and changes nothing.
     ///
     /// A symbol's state lies in some fifty places of memory. Among thousands of symbols they have

@@ -111,12 +111,11 @@ pub fn serve(
     let plan = Plan {
         live: config.live.clone(),
         shards: config.engine.shards.unwrap_or(cores),
-        settings: config.engine.settings(),
         recorded: config.engine.recorded(),
         fault: None,
     };
     actix_rt::System::new().block_on(async {
-        let opened = Opened::open(dir, &watched)?;
+        let opened = Opened::open(dir, &watched, config.engine.settings())?;
         let ground = Ground {
             config,
             data_dir: config.data_dir.clone(),

@@ -27,12 +27,16 @@ use crate::engine::data_dir::DataDir;
 use crate::engine::error::EngineError;
 use crate::engine::inbox::Inbox;
 use crate::engine::log::{SharedLog, Syncer};
+use crate::engine::recovery::{self, Recovered};
 use crate::engine::router::Router;
 use crate::engine::seat::Seat;
 use crate::engine::shard::{Common, Fault, Shard};
+use crate::engine::symbol::Symbol;
 use crate::engine::symbol_actor::SymbolActor;
-use crate::journal::reader::Reader;
+use crate::journal::entry::InstrumentNumber;
+use crate::journal::error::JournalError;
 use crate::journal::segment::SegmentFile;
+use crate::journal::snapshots::{PartitionState, Snapshots};
 use crate::journal::tail;
 use crate::journal::writer::{Writer, WriterOptions};
 use crate::runtime::clock;
@@ -67,7 +71,6 @@ pub struct Plan {
     pub live: LiveConfig,
     /// At least 1.
     pub shards: usize,
-    pub settings: Settings,
     /// What the journal records of the configuration, TOML: a replay computes the same.
     pub recorded: String,
     /// Tests alone give one.
@@ -80,11 +83,15 @@ pub struct Opened {
     roster: Roster,
     rules: BTreeMap<Instrument, IdRule>,
     writer: Writer,
+    snapshots: Snapshots,
+    states: BTreeMap<u32, PartitionState>,
+    settings: Settings,
+    fingerprint: u64,
 }
 
 impl Opened {
     /// `watched`: the instruments of the configuration.
-    pub fn open(dir: DataDir, watched: &[Instrument]) -> Result<Self, EngineError> {
+    pub fn open(dir: DataDir, watched: &[Instrument], settings: Settings) -> Result<Self, EngineError> {
         let journal = dir.journal();
         let mut rules: BTreeMap<Instrument, IdRule> = watched
             .iter()
@@ -94,20 +101,33 @@ impl Opened {
         if let Some(cut) = tail::cut_tail(&journal)? {
             warn!(file = %cut.file.display(), offset = cut.offset, bytes = cut.bytes, "torn tail of the journal cut");
         }
+        let snapshots = Snapshots::open(&dir.snapshots())?;
+        let fingerprint = settings.fingerprint();
+        let mut states = recovery::newest_snapshots(&snapshots, PARTITIONS, fingerprint)?;
         let options = WriterOptions { partitions: PARTITIONS, ..WriterOptions::default() };
         let writer = if SegmentFile::list(&journal)?.is_empty() {
             Writer::create(&journal, options)?
         } else {
-            let mut reader = Reader::open(&journal)?.only(&[]);
-            while reader.next_block()?.is_some() {}
-            for listed in reader.instruments() {
-                let rule = rules.entry(listed.instrument.clone()).or_insert(listed.rule);
-                *rule = (*rule).max(listed.rule);
-            }
+            let all: Vec<u32> = (0..PARTITIONS).collect();
+            let reading = match recovery::catch_up(&journal, PARTITIONS, &all, &states) {
+                Err(error @ JournalError::Gone { .. }) => {
+                    warn!(%error, "snapshots are older than the journal: state is computed from what there is");
+                    states.clear();
+                    recovery::catch_up(&journal, PARTITIONS, &all, &states)?
+                }
+                other => other?,
+            };
+            let mut meet = |instrument: &Instrument, known: IdRule| {
+                let rule = rules.entry(instrument.clone()).or_insert(known);
+                *rule = (*rule).max(known);
+            };
+            reading.listed().iter().for_each(|listed| meet(&listed.instrument, listed.rule));
+            let saved = states.values().flat_map(|state| &state.symbols);
+            saved.for_each(|symbol| meet(&symbol.instrument, symbol.rule));
             Writer::open(&journal, options)?
         };
         let roster = Roster::new(rules.keys().cloned());
-        Ok(Self { dir, roster, rules, writer })
+        Ok(Self { dir, roster, rules, writer, snapshots, states, settings, fingerprint })
     }
 
     /// Every instrument, by the number that sinks know it by.
@@ -127,7 +147,7 @@ impl Opened {
         sinks: Vec<Arc<dyn Sink>>,
     ) -> Result<Engine, EngineError> {
         assert!(plan.shards > 0, "an engine has a shard");
-        let Self { dir, roster, rules, mut writer } = self;
+        let Self { dir, roster, rules, mut writer, snapshots, states, settings, fingerprint } = self;
         let all: Vec<u32> = (0..PARTITIONS).collect();
         writer.append_version(env!("CARGO_PKG_VERSION"), &all)?;
         writer.append_config(&plan.recorded, &all)?;
@@ -146,37 +166,55 @@ impl Opened {
         }
         let log = SharedLog::new(writer, tools.health.clone());
         log.sync()?;
-        let names = plan.settings.indicators.names.iter().zip(&plan.settings.indicators.outputs);
+        let names = settings.indicators.names.iter().zip(&settings.indicators.outputs);
         let names = Arc::new(IndicatorNames::new(names.map(|(name, outputs)| (&**name, *outputs))));
         let common = Common {
             // There is one engine in a process, and it lives as long.
-            settings: Box::leak(Box::new(plan.settings)),
+            settings: Box::leak(Box::new(settings)),
             names,
+            fingerprint,
             log: log.clone(),
+            journal: dir.journal(),
+            snapshots,
             metrics: tools.metrics.clone(),
             health: tools.health.clone(),
             quarantine: tools.quarantine.clone(),
             fault: plan.fault,
         };
         let (stopping, _) = watch::channel(false);
-        let mut shards = Vec::new();
+        let (states, mut shards, mut starting) = (Arc::new(states), Vec::new(), Vec::new());
         for (number, seats) in deals.into_iter().enumerate() {
             let (orders, received) = mpsc::channel(ORDERS);
             let arbiter = Arbiter::try_new().map_err(EngineError::Thread)?;
             let bus = Bus::new(sinks.clone(), tools.latency.recorder(), tools.health.clone());
-            let (common, roster_len) = (common.clone(), roster.len());
-            let capacity = plan.live.inbox_capacity;
+            let start = ShardStart {
+                number,
+                common: common.clone(),
+                owned: (0..PARTITIONS).filter(|p| *p as usize % plan.shards == number).collect(),
+                seats,
+                roster_len: roster.len(),
+                capacity: plan.live.inbox_capacity,
+                states: states.clone(),
+                sinks: sinks.clone(),
+                bus,
+            };
             let (ready, is_ready) = oneshot::channel();
             let signal = stopping.subscribe();
-            arbiter.spawn_fn(move || {
-                let (shard, router) = seat_all(number, common, seats, roster_len, capacity, bus);
-                let _ = ready.send(());
-                actix_rt::spawn(keep(shard, router, received, signal));
+            arbiter.spawn_fn(move || match start.seat_all() {
+                Ok((shard, router)) => {
+                    let _ = ready.send(Ok(()));
+                    actix_rt::spawn(keep(shard, router, received, signal));
+                }
+                Err(error) => {
+                    let _ = ready.send(Err(error));
+                }
             });
-            is_ready
-                .await
-                .map_err(|_| EngineError::Shard { shard: number, what: "ended before it had begun" })?;
+            starting.push(is_ready);
             shards.push(ShardHandle { arbiter, orders });
+        }
+        // They recover side by side.
+        for (shard, is_ready) in starting.into_iter().enumerate() {
+            is_ready.await.map_err(|_| EngineError::Shard { shard, what: "ended before it had begun" })??;
         }
         let syncer = Syncer::start(log.clone(), plan.live.sync_interval)?;
         info!(instruments = roster.len(), shards = shards.len(), "engine is up");
@@ -190,52 +228,68 @@ struct SeatPlan {
     instrument: Instrument,
     rule: IdRule,
     partition: u32,
-    number: crate::journal::entry::InstrumentNumber,
+    number: InstrumentNumber,
     clock: VenueClock,
 }
 
-/// On the shard's thread: its seats, each with its actor.
-fn seat_all(
+/// What a shard is made of, on its way to its thread.
+struct ShardStart {
     number: usize,
     common: Common,
-    plans: Vec<SeatPlan>,
+    /// Its partitions, those without a symbol too.
+    owned: Vec<u32>,
+    seats: Vec<SeatPlan>,
     roster_len: usize,
     capacity: usize,
+    states: Arc<BTreeMap<u32, PartitionState>>,
+    sinks: Vec<Arc<dyn Sink>>,
     bus: Bus,
-) -> (Rc<Shard>, Router) {
-    let mut seats: Vec<Option<Rc<Seat>>> = (0..roster_len).map(|_| None).collect();
-    let mut partitions: Vec<u32> = plans.iter().map(|plan| plan.partition).collect();
-    partitions.sort_unstable();
-    partitions.dedup();
-    for plan in plans {
-        let at = plan.watch.0 as usize;
-        seats[at] = Some(Rc::new(Seat {
-            watch: plan.watch,
-            instrument: plan.instrument,
-            rule: plan.rule,
-            partition: plan.partition,
-            number: plan.number,
-            clock: plan.clock,
-            inbox: Inbox::new(capacity).into(),
-            woken: false.into(),
-            touched: false.into(),
-            begun: false.into(),
-            last_at: Default::default(),
-            last_id: None.into(),
-            missed: None.into(),
-            parked: false.into(),
-            actor: Default::default(),
-        }));
+}
+
+impl ShardStart {
+    /// On the shard's thread: its seats, recovered, each with its actor.
+    fn seat_all(self) -> Result<(Rc<Shard>, Router), EngineError> {
+        let settings = self.common.settings;
+        let mut seats: Vec<Option<Rc<Seat>>> = (0..self.roster_len).map(|_| None).collect();
+        let mut partitions: Vec<u32> = self.seats.iter().map(|plan| plan.partition).collect();
+        partitions.sort_unstable();
+        partitions.dedup();
+        for plan in self.seats {
+            let at = plan.watch.0 as usize;
+            seats[at] = Some(Rc::new(Seat {
+                watch: plan.watch,
+                rule: plan.rule,
+                partition: plan.partition,
+                number: plan.number,
+                clock: plan.clock,
+                inbox: Inbox::new(self.capacity).into(),
+                symbol: Symbol::new(plan.instrument.clone(), plan.rule, settings).into(),
+                woken: false.into(),
+                touched: false.into(),
+                begun: false.into(),
+                last_at: Default::default(),
+                last_id: None.into(),
+                missed: None.into(),
+                last_trade: None.into(),
+                parked: false.into(),
+                actor: Default::default(),
+                instrument: plan.instrument,
+            }));
+        }
+        let shard = Rc::new(Shard::new(self.number, self.common, partitions, seats, self.bus));
+        let recovered = recovery::recover(&shard, PARTITIONS, &self.owned, &self.states, &self.sinks)?;
+        for Recovered { seat, mishap } in recovered {
+            if mishap.is_some() {
+                shard.touch(&seat);
+            }
+            let actor = SymbolActor::new(shard.clone(), seat.clone(), mishap);
+            let address = SymbolActor::create(|_: &mut Context<SymbolActor>| actor);
+            assert!(seat.actor.set(address).is_ok(), "a seat gets its actor once");
+        }
+        shard.common.health.set(&format!("shard:{}", self.number), Condition::Up, "");
+        let router = Router::new(shard.clone());
+        Ok((shard, router))
     }
-    let shard = Rc::new(Shard::new(number, common, partitions, seats, bus));
-    for seat in shard.own() {
-        let actor = SymbolActor::new(shard.clone(), seat.clone());
-        let address = SymbolActor::create(|_: &mut Context<SymbolActor>| actor);
-        assert!(seat.actor.set(address).is_ok(), "a seat gets its actor once");
-    }
-    shard.common.health.set(&format!("shard:{number}"), Condition::Up, "");
-    let router = Router::new(shard.clone());
-    (shard, router)
 }
 
 /// What connections get of the shard whose thread they run on.

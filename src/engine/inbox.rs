@@ -71,6 +71,17 @@ impl Inbox {
         self.behind
     }
 
+    /// Events up to `last` stand in the journal and did not go through here.
+    pub fn fall_behind(&mut self, last: Position) {
+        self.behind = Some(last);
+    }
+
+    /// Nobody works it off any more.
+    pub fn empty(&mut self) {
+        self.waiting = VecDeque::new();
+        self.behind = None;
+    }
+
     /// The journal was read up to the last event that did not go through here.
     pub fn caught_up(&mut self) {
         self.behind = None;

@@ -11,8 +11,10 @@ use crate::domain::time::UnixNanos;
 use crate::domain::told::Watch;
 use crate::domain::venue::IdRule;
 use crate::engine::inbox::Inbox;
+use crate::engine::symbol::Symbol;
 use crate::engine::symbol_actor::SymbolActor;
 use crate::journal::entry::InstrumentNumber;
+use crate::runtime::clock::Mono;
 use crate::runtime::venue_clock::VenueClock;
 
 /// Ids further apart than this are another numbering.
@@ -28,6 +30,8 @@ pub struct Seat {
     pub number: InstrumentNumber,
     pub clock: VenueClock,
     pub inbox: RefCell<Inbox>,
+    /// Its actor's, lent to whoever takes snapshots between two turns.
+    pub symbol: RefCell<Symbol<'static>>,
     /// The actor was told that something waits, and has not come to its end.
     pub woken: Cell<bool>,
     /// Something was put into the inbox since the shard last rested.
@@ -39,6 +43,8 @@ pub struct Seat {
     pub last_id: Cell<Option<u64>>,
     /// Events that could not be journalled: the first and the last moment that they speak of.
     pub missed: Cell<Option<(UnixNanos, UnixNanos)>>,
+    /// When a trade was last taken.
+    pub last_trade: Cell<Option<Mono>>,
     /// Given up until the next start: its events are journalled, and nothing is computed.
     pub parked: Cell<bool>,
     /// The one address that messages go through.
@@ -56,6 +62,11 @@ impl Seat {
                 _ => self.last_id.set(Some(id)),
             }
         }
+    }
+
+    /// Whether everything that was journalled of it has been computed.
+    pub fn is_settled(&self) -> bool {
+        !self.woken.get() && !self.touched.get() && !self.parked.get() && self.inbox.borrow().is_idle()
     }
 
     /// Something could not be taken in.

@@ -5,6 +5,7 @@
 //! published before what caused it is in the kernel.
 
 use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ use crate::engine::inbox::Waiting;
 use crate::engine::log::SharedLog;
 use crate::engine::seat::Seat;
 use crate::engine::symbol_actor::Wake;
+use crate::journal::snapshots::Snapshots;
 use crate::runtime::clock::Mono;
 use crate::runtime::health::Health;
 use crate::runtime::metrics::{Metrics, QueueMeter};
@@ -33,7 +35,12 @@ pub struct Common {
     /// As long as the process.
     pub settings: &'static Settings,
     pub names: Arc<IndicatorNames>,
+    /// Identifies them in snapshots.
+    pub fingerprint: u64,
     pub log: SharedLog,
+    /// Where the log's segments lie.
+    pub journal: PathBuf,
+    pub snapshots: Snapshots,
     pub metrics: Metrics,
     pub health: Health,
     pub quarantine: Arc<dyn Quarantine>,
@@ -185,6 +192,16 @@ impl Shard {
         seat.woken.set(false);
         self.busy.set(self.busy.get() - 1);
         self.turned(now);
+    }
+
+    /// A symbol waits for a while, and is not to be woken before it has [`resumed`](Self::resumed).
+    pub fn paused(&self, now: Mono) {
+        self.busy.set(self.busy.get() - 1);
+        self.turned(now);
+    }
+
+    pub fn resumed(&self) {
+        self.busy.set(self.busy.get() + 1);
     }
 
     /// A turn has ended: outputs go out if the shard rests, or if they have waited long enough.

@@ -20,6 +20,7 @@ pub struct CatchUp {
     reader: Reader,
     after: BTreeMap<u32, Position>,
     skipped: HashSet<(u32, Position)>,
+    listed: Vec<Listed>,
 }
 
 impl CatchUp {
@@ -40,7 +41,8 @@ impl CatchUp {
                 skipped.insert((partition, at));
             }
         }
-        Ok(Self { reader: Reader::over(files[start..].iter().cloned()), after, skipped })
+        let listed = looking.instruments().to_vec();
+        Ok(Self { reader: Reader::over(files[start..].iter().cloned()), after, skipped, listed })
     }
 
     /// Hands on what of the next block is wanted, in order, with the instruments met so far, by number.
@@ -72,6 +74,11 @@ impl CatchUp {
             }
         })?;
         Ok(true)
+    }
+
+    /// All instruments that the entries are of, and perhaps others, before any was read.
+    pub fn listed(&self) -> &[Listed] {
+        &self.listed
     }
 
     /// The instruments met so far, in order of number.

@@ -29,6 +29,11 @@ impl Mono {
         Self(since.as_nanos() as u64)
     }
 
+    /// The moment that much later.
+    pub fn after(self, time: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// Nanoseconds since `earlier`; 0 where it lies behind.
     pub fn nanos_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)

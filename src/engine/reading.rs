@@ -1,0 +1,84 @@
+//! Reading one symbol's events back from the journal, a block at a time: for one that is rebuilt after a
+//! panic, and for one that is behind because its inbox was full.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::path::Path;
+
+use crate::domain::event::Event;
+use crate::domain::instrument::Instrument;
+use crate::domain::output::Position;
+use crate::journal::entry::Entry;
+use crate::journal::error::JournalError;
+use crate::journal::kind::Kind;
+use crate::journal::reader::Reader;
+
+/// The events of one instrument after a position, as far as the journal reached when this was opened.
+/// What was journalled as skipped is passed over.
+pub struct Reading {
+    reader: Reader,
+    instrument: Instrument,
+    partition: u32,
+    after: Position,
+    skipped: BTreeSet<Position>,
+    /// The journal has named the instrument: ticks reach it.
+    begun: bool,
+}
+
+impl Reading {
+    /// `begun`: the instrument had events before. From the beginning, where that is gone, is from the
+    /// oldest there is: so did the start that computed without a snapshot.
+    pub fn open(
+        dir: &Path,
+        instrument: Instrument,
+        partition: u32,
+        after: Position,
+        begun: bool,
+    ) -> Result<Self, JournalError> {
+        let open = || match Reader::open_after(dir, partition, after) {
+            Err(JournalError::Gone { .. }) if after == Position::default() => Reader::open(dir),
+            other => other,
+        };
+        let mut looking = open()?.only(&[Kind::Skipped]);
+        let mut skipped = BTreeSet::new();
+        while let Some(entry) = looking.next_entry()? {
+            if let Entry::Skipped { partition: p, skipped: at, .. } = entry
+                && p == partition
+            {
+                skipped.insert(at);
+            }
+        }
+        Ok(Self { reader: open()?, instrument, partition, after, skipped, begun })
+    }
+
+    /// Appends what the next block holds of it; `false`: there is no further block.
+    pub fn next_block(&mut self, events: &mut VecDeque<(Position, Event)>) -> Result<bool, JournalError> {
+        let (after, skipped) = (self.after, &self.skipped);
+        let is_wanted = |at: Position| at > after && (skipped.is_empty() || !skipped.contains(&at));
+        let Some(block) = self.reader.next_block()? else { return Ok(false) };
+        let number = block.instruments().iter().position(|listed| listed.instrument == self.instrument);
+        self.begun |= number.is_some();
+        if let Some(trades) = block.trades() {
+            for entry in trades {
+                let entry = entry?;
+                if Some(entry.instrument.0 as usize) == number && is_wanted(entry.at) {
+                    events.push_back((entry.at, Event::Trade(entry.trade)));
+                }
+            }
+            return Ok(true);
+        }
+        let (partition, begun) = (self.partition, self.begun);
+        block.for_each(|entry| match entry {
+            Entry::Event { instrument, at, event }
+                if Some(instrument.0 as usize) == number && is_wanted(at) =>
+            {
+                events.push_back((at, event));
+            }
+            Entry::Tick { venue_at, partitions } => {
+                let reached = partitions.iter().find(|(p, at)| begun && *p == partition && is_wanted(*at));
+                events.extend(reached.map(|(_, at)| (*at, Event::Tick { venue_at })));
+            }
+            _ => {}
+        })?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,67 @@
+//! One symbol's computation: its pipeline, the tally of what it told, and how far it has come.
+//!
+//! The same for the live actor, for the recovery of a start, and for `verify`.
+
+use crate::analytics::archive::Archive;
+use crate::analytics::pipeline::{Settings, SymbolPipeline};
+use crate::analytics::rolling::state::StateFault;
+use crate::domain::event::Event;
+use crate::domain::instrument::Instrument;
+use crate::domain::output::{Output, OutputSink, Position};
+use crate::domain::tally::{Tallied, Tally};
+use crate::domain::venue::IdRule;
+use crate::journal::snapshots::SymbolState;
+
+/// The computation of one symbol.
+pub struct Symbol<'s> {
+    pub pipeline: Box<SymbolPipeline<'s>>,
+    /// Of all that was told since the beginning of its log.
+    pub tally: Tally,
+    /// The last event taken, or passed over.
+    pub done_at: Position,
+}
+
+impl<'s> Symbol<'s> {
+    pub fn new(instrument: Instrument, rule: IdRule, settings: &'s Settings) -> Self {
+        let pipeline = Box::new(SymbolPipeline::new(instrument, rule, settings));
+        Self { pipeline, tally: Tally::default(), done_at: Position::default() }
+    }
+
+    /// As it was after the event at `at`.
+    pub fn restore(state: &SymbolState, at: Position, settings: &'s Settings) -> Result<Self, StateFault> {
+        let pipeline = SymbolPipeline::restore(state.instrument.clone(), state.rule, settings, &state.words)?;
+        Ok(Self { pipeline: Box::new(pipeline), tally: state.tally, done_at: at })
+    }
+
+    /// For a snapshot.
+    pub fn save(&mut self, instrument: &Instrument, rule: IdRule) -> SymbolState {
+        let mut words = Vec::new();
+        self.pipeline.save(&mut words);
+        SymbolState { instrument: instrument.clone(), rule, tally: self.tally, words }
+    }
+
+    /// Takes the next event of its log.
+    #[inline]
+    pub fn take(
+        &mut self,
+        at: Position,
+        event: &Event,
+        archive: &mut dyn Archive,
+        out: &mut impl OutputSink,
+    ) {
+        let mut out = Tallied { tally: &mut self.tally, out };
+        match event {
+            Event::Trade(trade) => self.pipeline.on_trade(at, trade, archive, &mut out),
+            event => self.pipeline.on_event(at, event, archive, &mut out),
+        }
+        self.done_at = at;
+    }
+}
+
+/// Hears nothing.
+pub struct Silence;
+
+impl OutputSink for Silence {
+    #[inline]
+    fn accept(&mut self, _cause_seq: u64, _output: Output<'_>) {}
+}

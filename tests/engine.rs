@@ -1,0 +1,396 @@
+//! The engine as a whole, in one process and without sockets: seeded trades of many instruments through its
+//! shards, with full inboxes, panics and kills at random moments. What it told must be what a replay of its
+//! own journal tells, and a run that was interrupted must end as one that was not.
+//!
+//! A kill is played by a copy of the data directory taken while the engine runs: that holds what the kernel
+//! had, and nothing that only the process knew. Every test prints its seed; `TAPEWATCH_SEED` sets it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tapewatch::analytics::archive::NoArchive;
+use tapewatch::analytics::catalogue::Spec;
+use tapewatch::analytics::pipeline::Settings;
+use tapewatch::domain::event::{Event, Trade, TradeId};
+use tapewatch::domain::instrument::Instrument;
+use tapewatch::domain::time::UnixNanos;
+use tapewatch::domain::told::{IndicatorNames, Roster, Told};
+use tapewatch::domain::venue::IdRule;
+use tapewatch::engine::assembly::{Connect, Engine, Opened, Plan, ShardDoor, Tools};
+use tapewatch::engine::config::LiveConfig;
+use tapewatch::engine::data_dir::DataDir;
+use tapewatch::engine::shard::Fault;
+use tapewatch::engine::symbol::Symbol;
+use tapewatch::engine::symbol_actor::Voice;
+use tapewatch::journal::catch_up::CatchUp;
+use tapewatch::journal::entry::Entry;
+use tapewatch::replay::generate::market::Market;
+use tapewatch::runtime::backoff::splitmix;
+use tapewatch::runtime::clock::{self, Mono};
+use tapewatch::runtime::health::Health;
+use tapewatch::runtime::intake::FrameStamps;
+use tapewatch::runtime::latency::Latency;
+use tapewatch::runtime::metrics::Metrics;
+use tapewatch::runtime::quarantine::{Quarantine, Quarantined};
+use tapewatch::runtime::sink::{Batch, Sink};
+use tapewatch::runtime::venue_clock::VenueClock;
+
+fn seed(name: &str) -> u64 {
+    let told = std::env::var("TAPEWATCH_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = told.unwrap_or_else(|| splitmix(clock::now().0.cast_unsigned()));
+    println!("{name}: TAPEWATCH_SEED={seed}");
+    seed
+}
+
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = splitmix(self.0);
+        self.0 % bound
+    }
+}
+
+fn settings() -> Settings {
+    let intervals = ["1s", "5s", "ticks:100"].map(|text| text.parse().unwrap());
+    Settings::new(&intervals, &Spec::parse_list("ema(5),rsi(3),bollinger(5,2)").unwrap(), 500_000_000)
+}
+
+/// Remembers everything, by instrument.
+struct Ear {
+    roster: Roster,
+    heard: Mutex<BTreeMap<Instrument, Vec<String>>>,
+    recovered: AtomicUsize,
+}
+
+impl Ear {
+    fn new(roster: Roster) -> Arc<Self> {
+        Arc::new(Self { roster, heard: Mutex::default(), recovered: AtomicUsize::new(0) })
+    }
+
+    fn heard(&self) -> BTreeMap<Instrument, Vec<String>> {
+        self.heard.lock().unwrap().clone()
+    }
+}
+
+fn line(at: u64, cause_seq: u64, told: &Told) -> String {
+    format!("{at} {cause_seq} {told:?}")
+}
+
+impl Sink for Ear {
+    fn name(&self) -> &'static str {
+        "ear"
+    }
+
+    fn offer(&self, batch: &Arc<Batch>) {
+        if batch.recovered {
+            self.recovered.fetch_add(batch.tellings.len(), Ordering::Relaxed);
+        }
+        let mut heard = self.heard.lock().unwrap();
+        for telling in &batch.tellings {
+            let instrument = self.roster.instrument(telling.watch);
+            let lines = heard.entry(instrument.clone()).or_default();
+            lines.push(line(telling.at.0, telling.cause_seq, &telling.told));
+        }
+    }
+}
+
+#[derive(Default)]
+struct Cell(Mutex<Vec<Quarantined>>);
+
+impl Quarantine for Cell {
+    fn put(&self, item: Quarantined) {
+        self.0.lock().unwrap().push(item);
+    }
+}
+
+/// What a replay of the journal tells, by instrument; from the first entry on.
+fn replayed(journal: &Path, settings: &Settings) -> BTreeMap<Instrument, Vec<String>> {
+    let mut reading = CatchUp::open(journal, BTreeMap::new()).unwrap();
+    let names = IndicatorNames::default();
+    let mut symbols: Vec<(Instrument, u32, Symbol<'_>)> = Vec::new();
+    let mut heard: BTreeMap<Instrument, Vec<String>> = BTreeMap::new();
+    loop {
+        let more = reading
+            .next_block(|instruments, entry| {
+                for listed in &instruments[symbols.len()..] {
+                    let symbol = Symbol::new(listed.instrument.clone(), listed.rule, settings);
+                    symbols.push((listed.instrument.clone(), listed.partition, symbol));
+                }
+                let mut take = |number: usize, at, event: &Event| {
+                    let (instrument, _, symbol) = &mut symbols[number];
+                    let mut tellings = Vec::new();
+                    let mut voice = Voice {
+                        tellings: &mut tellings,
+                        names: &names,
+                        watch: tapewatch::domain::told::Watch(0),
+                        at,
+                        received: None,
+                    };
+                    symbol.take(at, event, &mut NoArchive, &mut voice);
+                    let lines = heard.entry(instrument.clone()).or_default();
+                    lines.extend(tellings.iter().map(|t| line(t.at.0, t.cause_seq, &t.told)));
+                };
+                match entry {
+                    Entry::Event { instrument, at, event } => take(instrument.0 as usize, at, &event),
+                    Entry::Tick { venue_at, partitions } => {
+                        for (partition, at) in partitions {
+                            for number in 0..instruments.len() {
+                                if instruments[number].partition == partition {
+                                    take(number, at, &Event::Tick { venue_at });
+                                }
+                            }
+                        }
+                    }
+                    _ => {}
+                }
+            })
+            .unwrap();
+        if !more {
+            return heard;
+        }
+    }
+}
+
+fn check_same(live: &BTreeMap<Instrument, Vec<String>>, offline: &BTreeMap<Instrument, Vec<String>>) {
+    assert_eq!(live.keys().collect::<Vec<_>>(), offline.keys().collect::<Vec<_>>());
+    for (instrument, live) in live {
+        let offline = &offline[instrument];
+        for (i, (a, b)) in live.iter().zip(offline).enumerate() {
+            assert_eq!(a, b, "{instrument}: output {i} of {} and {}", live.len(), offline.len());
+        }
+        assert_eq!(live.len(), offline.len(), "{instrument}");
+    }
+}
+
+struct World {
+    instruments: Vec<Instrument>,
+    trades: Arc<Vec<(usize, Trade)>>,
+    clock: VenueClock,
+}
+
+impl World {
+    fn new(seed: u64, symbols: usize, trades: usize) -> Self {
+        let mut market = Market::bench_many(seed, symbols);
+        let instruments = market.instruments().to_vec();
+        let trades: Vec<_> = market.by_ref().take(trades).collect();
+        let clock = VenueClock::default();
+        clock.set_skew_ns(clock::now().0 - trades[0].1.exchange_at.0);
+        Self { instruments, trades: Arc::new(trades), clock }
+    }
+
+    fn tools(&self, quarantine: Arc<Cell>) -> Tools {
+        Tools {
+            metrics: Metrics::new(),
+            latency: Latency::default(),
+            health: Health::default(),
+            quarantine,
+            clocks: [(self.instruments[0].venue().clone(), self.clock.clone())].into(),
+        }
+    }
+
+    /// Feeds each shard its own, in bursts and alone, as much as `pace` says at a time; those that were
+    /// taken in before are left out.
+    fn feeder(&self, seed: u64, upto: usize, done: Arc<AtomicUsize>) -> Connect {
+        let (trades, instruments) = (self.trades.clone(), self.instruments.clone());
+        let skew = self.clock.skew_ns().unwrap();
+        let ours = move |trade: &Trade| UnixNanos(trade.exchange_at.0 + skew);
+        Arc::new(move |door: ShardDoor| {
+            let (trades, instruments, done) = (trades.clone(), instruments.clone(), done.clone());
+            actix_rt::spawn(async move {
+                let watches: BTreeMap<&Instrument, _> =
+                    door.watches.iter().map(|(watch, instrument)| (instrument, *watch)).collect();
+                let own: Vec<_> = instruments.iter().map(|i| watches.get(i).copied()).collect();
+                let known: Vec<_> =
+                    own.iter().map(|watch| watch.and_then(|watch| door.intake.last_id(watch))).collect();
+                let mut dice = Dice(seed ^ door.shard as u64);
+                let mut frame = Vec::new();
+                let mut room = 1;
+                for (symbol, trade) in &trades[..upto] {
+                    let Some(watch) = own[*symbol] else { continue };
+                    let TradeId::Number(id) = trade.id else { unreachable!("the market numbers its trades") };
+                    if known[*symbol].is_some_and(|known| id <= known) {
+                        continue;
+                    }
+                    frame.push((watch, trade.clone()));
+                    if frame.len() < room {
+                        continue;
+                    }
+                    room = [1, 1, 3, 40, 300][dice.below(5) as usize];
+                    let received_at = ours(trade);
+                    let now = Mono::now();
+                    door.intake.trades(FrameStamps { received_at, received: now, parsed: now }, &mut frame);
+                    if dice.below(8) > 0 {
+                        door.intake.rest();
+                    }
+                    if dice.below(3) == 0 {
+                        tokio::task::yield_now().await;
+                    }
+                    if dice.below(200) == 0 {
+                        tokio::time::sleep(Duration::from_millis(dice.below(20))).await;
+                    }
+                }
+                let now = Mono::now();
+                let received_at = ours(&trades[upto - 1].1);
+                door.intake.trades(FrameStamps { received_at, received: now, parsed: now }, &mut frame);
+                door.intake.rest();
+                done.fetch_add(1, Ordering::Relaxed);
+            });
+        })
+    }
+}
+
+fn plan(shards: usize, inbox_capacity: usize, fault: Option<Fault>) -> Plan {
+    let live =
+        LiveConfig { inbox_capacity, snapshot_interval: Duration::from_secs(1), ..LiveConfig::default() };
+    Plan { live, shards, recorded: String::new(), fault }
+}
+
+async fn start(dir: &Path, world: &World, plan: Plan, quarantine: &Arc<Cell>) -> (Engine, Arc<Ear>, Tools) {
+    let opened = Opened::open(DataDir::lock(dir).unwrap(), &world.instruments, settings()).unwrap();
+    let ear = Ear::new(opened.roster().clone());
+    let tools = world.tools(quarantine.clone());
+    let engine = opened.start(plan, tools.clone(), vec![ear.clone()]).await.unwrap();
+    (engine, ear, tools)
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    for _ in 0..6_000 {
+        if holds() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{what} did not come true");
+}
+
+/// Ids of trades told, by instrument.
+fn ids(heard: &BTreeMap<Instrument, Vec<String>>) -> BTreeMap<Instrument, Vec<String>> {
+    let of = |lines: &Vec<String>| {
+        let trades = lines.iter().filter(|line| line.contains("Trade(Trade"));
+        let id = |line: &String| {
+            let from = line.find("Number(").unwrap();
+            line[from..line[from..].find(')').unwrap() + from].to_owned()
+        };
+        trades.map(id).collect()
+    };
+    heard.iter().map(|(instrument, lines)| (instrument.clone(), of(lines))).collect()
+}
+
+#[test]
+fn live_is_the_replay_of_its_journal() {
+    let seed = seed("live_is_the_replay_of_its_journal");
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(seed, 40, 60_000);
+    // Some trades panic, each time they are taken.
+    let picks: BTreeSet<_> = world
+        .trades
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| splitmix(seed ^ *i as u64) % 5_000 == 0)
+        .map(|(_, (symbol, trade))| (world.instruments[*symbol].clone(), trade.id.to_string()))
+        .collect();
+    let asked = picks.clone();
+    let fault: Fault = Arc::new(move |instrument, event| match event {
+        Event::Trade(trade) => asked.contains(&(instrument.clone(), trade.id.to_string())),
+        _ => false,
+    });
+    actix_rt::System::new().block_on(async {
+        let quarantine = Arc::new(Cell::default());
+        let (engine, ear, tools) = start(folder.path(), &world, plan(3, 16, Some(fault)), &quarantine).await;
+        let done = Arc::new(AtomicUsize::new(0));
+        engine.connect(world.feeder(seed, world.trades.len(), done.clone())).await;
+        until("feeding", || done.load(Ordering::Relaxed) == 3).await;
+        assert!(engine.stop().await.unwrap(), "everything is worked off before the deadline");
+        let heard = ear.heard();
+        check_same(&heard, &replayed(&folder.path().join("journal"), &settings()));
+        let told: usize = ids(&heard).values().map(Vec::len).sum();
+        assert_eq!(told + picks.len(), world.trades.len());
+        assert_eq!(quarantine.0.lock().unwrap().len(), picks.len());
+        let behind = tools.metrics.queue("inbox").dropped.get();
+        println!("{} panics, {behind} events read from the journal", picks.len());
+        assert!(behind > 0 && !picks.is_empty());
+    });
+}
+
+#[test]
+fn a_kill_at_any_moment_loses_and_doubles_nothing() {
+    let seed = seed("a_kill_at_any_moment_loses_and_doubles_nothing");
+    let mut dice = Dice(seed);
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(seed, 25, 40_000);
+    actix_rt::System::new().block_on(async {
+        let quarantine = Arc::new(Cell::default());
+        let mut dir = folder.path().join("0");
+        let done = Arc::new(AtomicUsize::new(0));
+        let mut rounds = 0;
+        loop {
+            let shards = 1 + dice.below(4) as usize;
+            let (engine, ear, _) = start(&dir, &world, plan(shards, 64, None), &quarantine).await;
+            done.store(0, Ordering::Relaxed);
+            rounds += 1;
+            let last = rounds == 5;
+            engine.connect(world.feeder(dice.below(1 << 40), world.trades.len(), done.clone())).await;
+            if last {
+                until("feeding", || done.load(Ordering::Relaxed) == shards).await;
+                assert!(engine.stop().await.unwrap());
+                let offline = replayed(&dir.join("journal"), &settings());
+                let all: usize = ids(&offline).values().map(Vec::len).sum();
+                assert_eq!(all, world.trades.len(), "every trade once");
+                // The last run has told the end of it, from its last snapshot on.
+                for (instrument, heard) in ear.heard() {
+                    let whole = &offline[&instrument];
+                    assert!(
+                        whole.ends_with(&heard),
+                        "{instrument}: what was told is not the end of the replay"
+                    );
+                }
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(dice.below(1_500))).await;
+            let told = ear.heard();
+            let image = folder.path().join(rounds.to_string());
+            copy(&dir, &image);
+            engine.stop().await.unwrap();
+            // What had left the engine before the kill is in what the kernel had, to the letter.
+            let offline = replayed(&cut(&image), &settings());
+            for (instrument, told) in &told {
+                let whole = offline.get(instrument).map(Vec::as_slice).unwrap_or_default();
+                let found = whole.windows(told.len().max(1)).any(|window| window == told);
+                assert!(found || told.is_empty(), "{instrument}: told, and not in the journal");
+            }
+            dir = image;
+        }
+    });
+}
+
+/// The image's journal, its tail cut as a start would do it.
+fn cut(image: &Path) -> std::path::PathBuf {
+    let journal = image.join("journal");
+    tapewatch::journal::tail::cut_tail(&journal).unwrap();
+    journal
+}
+
+/// As a kill leaves it. Segments first: a snapshot never speaks of what the journal does not hold yet.
+fn copy(from: &Path, to: &Path) {
+    for part in ["snapshots", "journal"] {
+        fs::create_dir_all(to.join(part)).unwrap();
+        let Ok(entries) = fs::read_dir(from.join(part)) else { continue };
+        let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        for name in names {
+            // Pending snapshots come and go.
+            let _ = fs::copy(from.join(part).join(&name), to.join(part).join(&name));
+        }
+    }
+}
+
+#[test]
+fn instruments_of_the_market_count_their_ids() {
+    let market = Market::bench_many(1, 3);
+    assert!(market.instruments().iter().all(|i| i.venue().id_rule() == Some(IdRule::Contiguous)));
+}
