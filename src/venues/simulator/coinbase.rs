@@ -93,7 +93,12 @@ impl Coinbase {
             Some("subscribe") => true,
             Some("unsubscribe") => false,
             _ => {
-                return error(world, connection, "Malformed request", "type must be subscribe or unsubscribe");
+                return error(
+                    world,
+                    connection,
+                    "Malformed request",
+                    "type must be subscribe or unsubscribe",
+                );
             }
         };
         match (command.channel, command.channels) {
