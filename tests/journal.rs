@@ -7,10 +7,11 @@ use ethnum::U256;
 use proptest::prelude::*;
 use tapewatch::domain::candle::{Ohlc, Origin};
 use tapewatch::domain::decimal::{Amount, Decimal, Price, Quantity};
-use tapewatch::domain::event::{Event, ReadyCandle, Side, Trade, TradeId};
+use tapewatch::domain::event::{Event, ReadyCandle, Side, Trade, TradeId, Unfillable, WatchStatus};
 use tapewatch::domain::instrument::Instrument;
 use tapewatch::domain::interval::TimeInterval;
 use tapewatch::domain::output::Position;
+use tapewatch::domain::tally::Tally;
 use tapewatch::domain::time::UnixNanos;
 use tapewatch::domain::venue::IdRule;
 use tapewatch::journal::block::{Step, step};
@@ -68,6 +69,8 @@ enum Written {
     Config(String, Vec<u32>),
     Version(String, Vec<u32>),
     Skipped(u32, u64, String),
+    /// Of an instrument, up to its last position.
+    Outputs(usize, Tally),
 }
 
 fn small() -> WriterOptions {
@@ -89,6 +92,13 @@ fn sample() -> Vec<Written> {
         Written::Event(1, Event::Backfill(vec![trade(3), text_trade(4)])),
         Written::Skipped(2, 1, "panic: a promise was broken".to_owned()),
         Written::Event(0, Event::Trade(trade(5))),
+        Written::Event(
+            1,
+            Event::Unfillable { first_id: 7, last_id: u64::MAX, reason: Unfillable::OutOfReach },
+        ),
+        Written::Outputs(0, Tally { count: 3, hash: [u64::MAX, 7] }),
+        Written::Outputs(1, Tally::default()),
+        Written::Event(2, Event::Status { venue_at: at, status: WatchStatus::Stale }),
     ]
 }
 
@@ -124,6 +134,12 @@ fn write(writer: &mut Writer, written: &[Written]) -> Vec<Entry> {
                 let at = writer.append_skipped(partition, skipped, reason).unwrap();
                 expected.push(Entry::Skipped { partition, at, skipped, reason: reason.clone() });
             }
+            Written::Outputs(i, tally) => {
+                let number = writer.define(&instrument(*i), IdRule::Contiguous);
+                let upto = writer.position(instrument(*i).partition(count));
+                let at = writer.append_outputs(number, upto, tally).unwrap();
+                expected.push(Entry::Outputs { instrument: number, at, upto, tally: *tally });
+            }
         }
     }
     expected
@@ -148,6 +164,10 @@ fn renumber(reader: &Reader, entry: Entry, writer: &mut Writer) -> Entry {
         Entry::Event { instrument, at, event } => {
             let listed = &reader.instruments()[instrument.0 as usize];
             Entry::Event { instrument: writer.define(&listed.instrument, listed.rule), at, event }
+        }
+        Entry::Outputs { instrument, at, upto, tally } => {
+            let listed = &reader.instruments()[instrument.0 as usize];
+            Entry::Outputs { instrument: writer.define(&listed.instrument, listed.rule), at, upto, tally }
         }
         other => other,
     }
@@ -192,6 +212,16 @@ fn the_first_format_is_kept() {
     }
     assert_eq!(read(&path).unwrap(), (expected, Tail::Whole));
     assert!(fs::read(&path).unwrap() == bytes, "{} is not what is written today", path.display());
+}
+
+/// Of a version that knew ten kinds: its table is shorter, and all that it says is still read.
+#[test]
+fn a_segment_from_before_a_kind_stays_readable() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/journal-10-kinds/0000000001.twj");
+    let (entries, tail) = read(&path).unwrap();
+    let (_, today) = sample_segment();
+    assert_eq!((&entries[..], tail), (&today[..entries.len()], Tail::Whole));
+    assert_eq!(entries.len() + 4, today.len());
 }
 
 #[test]
@@ -903,6 +933,17 @@ fn any_written() -> impl Strategy<Value = Written> {
         1 => (".{0,40}", partitions()).prop_map(|(text, p)| Written::Config(text, p)),
         1 => (".{0,10}", partitions()).prop_map(|(text, p)| Written::Version(text, p)),
         1 => (0u32..4, any::<u64>(), ".{0,40}").prop_map(|(p, at, why)| Written::Skipped(p, at, why)),
+        1 => (0usize..5, any::<u64>(), any::<u64>(), prop::sample::select(&Unfillable::ALL[..])).prop_map(
+            |(i, a, b, reason)| {
+                let (first_id, last_id) = (a.min(b), a.max(b));
+                Written::Event(i, Event::Unfillable { first_id, last_id, reason })
+            }
+        ),
+        1 => (0usize..5, any::<i64>(), prop::sample::select(&WatchStatus::ALL[..])).prop_map(
+            |(i, at, status)| Written::Event(i, Event::Status { venue_at: UnixNanos(at), status })
+        ),
+        1 => (0usize..5, any::<u64>(), any::<[u64; 2]>())
+            .prop_map(|(i, count, hash)| Written::Outputs(i, Tally { count, hash })),
     ]
 }
 

@@ -100,6 +100,7 @@ fn check(event: &Event) {
         Event::Trade(trade) => check_trade(trade),
         Event::Backfill(trades) => trades.iter().for_each(check_trade),
         Event::Candle(candle) => assert!(convert::candle_record(candle, 0, 0).is_ok()),
-        Event::Tick { .. } | Event::Unwatched { .. } => {}
+        Event::Unfillable { first_id, last_id, .. } => assert!(first_id <= last_id),
+        Event::Tick { .. } | Event::Unwatched { .. } | Event::Status { .. } => {}
     }
 }

@@ -60,7 +60,9 @@ impl CatchUp {
         let of = |instrument: InstrumentNumber| instruments[instrument.0 as usize].partition;
         block.for_each(|mut entry| {
             let wanted = match &mut entry {
-                Entry::Event { instrument, at, .. } => is_news(of(*instrument), *at),
+                Entry::Event { instrument, at, .. } | Entry::Outputs { instrument, at, .. } => {
+                    is_news(of(*instrument), *at)
+                }
                 Entry::Tick { partitions, .. }
                 | Entry::Config { partitions, .. }
                 | Entry::Version { partitions, .. } => {

@@ -7,14 +7,15 @@ use ethnum::U256;
 
 use crate::domain::candle::{Ohlc, Origin};
 use crate::domain::decimal::{Amount, Decimal, Price, Quantity};
-use crate::domain::event::{ReadyCandle, Side, Trade, TradeId};
+use crate::domain::event::{Event, ReadyCandle, Side, Trade, TradeId, Unfillable, WatchStatus};
 use crate::domain::interval::TimeInterval;
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::IdRule;
 use crate::journal::record::{
-    ArchivedCandleRecord, ArchivedTradeRecord, CANDLE_ORIGIN_MASK, CANDLE_PRICES, CANDLE_QUOTE_VOLUME,
-    CANDLE_TAKER_BUY_VOLUME, CANDLE_TRADE_COUNT, CandleRecord, TRADE_BUY, TRADE_ID_MASK, TRADE_ID_NUMBER,
-    TRADE_ID_TEXT, TRADE_RECEIVED, TRADE_SELL, TradeRecord, Wide,
+    ArchivedCandleRecord, ArchivedStatusRecord, ArchivedTradeRecord, ArchivedUnfillableRecord,
+    CANDLE_ORIGIN_MASK, CANDLE_PRICES, CANDLE_QUOTE_VOLUME, CANDLE_TAKER_BUY_VOLUME, CANDLE_TRADE_COUNT,
+    CandleRecord, TRADE_BUY, TRADE_ID_MASK, TRADE_ID_NUMBER, TRADE_ID_TEXT, TRADE_RECEIVED, TRADE_SELL,
+    TradeRecord, Wide,
 };
 
 const ID_BYTES_BITS: u32 = 8;
@@ -218,6 +219,48 @@ fn amount<const SCALE: u32>(words: Wide) -> Result<Amount<SCALE>, &'static str> 
     let pair = |low: u64, high: u64| u128::from(high) << 64 | u128::from(low);
     let units = U256::from_words(pair(words[2], words[3]), pair(words[0], words[1]));
     within_limits::<SCALE>(units).map(Amount::from_units)
+}
+
+pub fn unfillable_number(reason: Unfillable) -> u32 {
+    match reason {
+        Unfillable::NotAtVenue => 0,
+        Unfillable::OutOfReach => 1,
+        Unfillable::Refused => 2,
+    }
+}
+
+pub fn unfillable(record: &ArchivedUnfillableRecord) -> Result<Event, &'static str> {
+    let reason = match record.reason.to_native() {
+        0 => Unfillable::NotAtVenue,
+        1 => Unfillable::OutOfReach,
+        2 => Unfillable::Refused,
+        _ => return Err("missing ids have an unknown reason"),
+    };
+    let (first_id, last_id) = (record.first_id.to_native(), record.last_id.to_native());
+    if first_id > last_id {
+        return Err("missing ids end before they begin");
+    }
+    Ok(Event::Unfillable { first_id, last_id, reason })
+}
+
+pub fn status_number(status: WatchStatus) -> u32 {
+    match status {
+        WatchStatus::Live => 0,
+        WatchStatus::Stale => 1,
+        WatchStatus::Down => 2,
+        WatchStatus::Unlisted => 3,
+    }
+}
+
+pub fn status(record: &ArchivedStatusRecord) -> Result<Event, &'static str> {
+    let status = match record.status.to_native() {
+        0 => WatchStatus::Live,
+        1 => WatchStatus::Stale,
+        2 => WatchStatus::Down,
+        3 => WatchStatus::Unlisted,
+        _ => return Err("instrument has an unknown status"),
+    };
+    Ok(Event::Status { venue_at: UnixNanos(record.venue_at.to_native()), status })
 }
 
 pub fn rule_number(rule: IdRule) -> u32 {

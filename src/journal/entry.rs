@@ -3,6 +3,7 @@
 use crate::domain::event::{Event, Trade};
 use crate::domain::instrument::Instrument;
 use crate::domain::output::Position;
+use crate::domain::tally::Tally;
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::IdRule;
 
@@ -40,6 +41,8 @@ pub enum Entry {
     Version { version: String, partitions: Vec<(u32, Position)> },
     /// The event at `skipped` was quarantined: replay passes over it.
     Skipped { partition: u32, at: Position, skipped: Position, reason: String },
+    /// What the instrument had told, live, once its events up to `upto` (included) were worked off.
+    Outputs { instrument: InstrumentNumber, at: Position, upto: Position, tally: Tally },
 }
 
 impl From<TradeEntry> for Entry {

@@ -5,8 +5,8 @@
 //! unreadable, an unknown one is refused by its name, and a changed struct is noticed.
 
 use crate::journal::record::{
-    BackfillRecord, CandleRecord, InstrumentRecord, Layout, Reach, SkippedRecord, TextRecord, TickRecord,
-    TradeRecord, UnwatchedRecord,
+    BackfillRecord, CandleRecord, InstrumentRecord, Layout, OutputsRecord, Reach, SkippedRecord,
+    StatusRecord, TextRecord, TickRecord, TradeRecord, UnfillableRecord, UnwatchedRecord,
 };
 
 /// What a block holds. Numbers and names are never used again for something else.
@@ -27,10 +27,14 @@ pub enum Kind {
     Version,
     /// A quarantined event.
     Skipped,
+    Unfillable,
+    Status,
+    /// How much an instrument has told, and a hash of it.
+    Outputs,
 }
 
 impl Kind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Positions,
         Self::Instrument,
         Self::Trade,
@@ -41,6 +45,9 @@ impl Kind {
         Self::Config,
         Self::Version,
         Self::Skipped,
+        Self::Unfillable,
+        Self::Status,
+        Self::Outputs,
     ];
 
     pub fn id(self) -> u16 {
@@ -55,6 +62,9 @@ impl Kind {
             Self::Config => 8,
             Self::Version => 9,
             Self::Skipped => 10,
+            Self::Unfillable => 11,
+            Self::Status => 12,
+            Self::Outputs => 13,
         }
     }
 
@@ -71,6 +81,9 @@ impl Kind {
             Self::Config => "config",
             Self::Version => "version",
             Self::Skipped => "skipped",
+            Self::Unfillable => "unfillable",
+            Self::Status => "status",
+            Self::Outputs => "outputs",
         }
     }
 
@@ -90,6 +103,9 @@ impl Kind {
             Self::Unwatched => (UnwatchedRecord::SCHEMA, u8::SCHEMA),
             Self::Config | Self::Version => (TextRecord::SCHEMA, Reach::SCHEMA),
             Self::Skipped => (SkippedRecord::SCHEMA, u8::SCHEMA),
+            Self::Unfillable => (UnfillableRecord::SCHEMA, u8::SCHEMA),
+            Self::Status => (StatusRecord::SCHEMA, u8::SCHEMA),
+            Self::Outputs => (OutputsRecord::SCHEMA, u8::SCHEMA),
         };
         hash(self.name(), record, item)
     }
@@ -123,6 +139,9 @@ mod tests {
         check(Kind::Config, 8, "config", 0x4d67_a2e3_6edf_5968);
         check(Kind::Version, 9, "version", 0xfffe_e2e0_fa55_b4af);
         check(Kind::Skipped, 10, "skipped", 0xc0e7_5318_9433_c9ce);
+        check(Kind::Unfillable, 11, "unfillable", 0x98db_6a42_5519_7803);
+        check(Kind::Status, 12, "status", 0xdcf0_2c14_e2d6_6a2c);
+        check(Kind::Outputs, 13, "outputs", 0x6f00_520e_883a_edb5);
     }
 
     #[test]

@@ -22,6 +22,7 @@ use rkyv::util::AlignedVec;
 use crate::domain::event::{Event, Trade};
 use crate::domain::instrument::Instrument;
 use crate::domain::output::Position;
+use crate::domain::tally::Tally;
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::Venue;
 use crate::journal::block::{Frame, Step, step};
@@ -30,8 +31,9 @@ use crate::journal::entry::{Entry, InstrumentNumber, Listed, TradeEntry};
 use crate::journal::error::JournalError;
 use crate::journal::kind::Kind;
 use crate::journal::record::{
-    ArchivedReach, ArchivedRun, ArchivedTradeRecord, BackfillRecord, CandleRecord, InstrumentRecord, Reach,
-    SkippedRecord, TextRecord, TickRecord, TradeRecord, UnwatchedRecord,
+    ArchivedReach, ArchivedRun, ArchivedTradeRecord, BackfillRecord, CandleRecord, InstrumentRecord,
+    OutputsRecord, Reach, SkippedRecord, StatusRecord, TextRecord, TickRecord, TradeRecord, UnfillableRecord,
+    UnwatchedRecord,
 };
 use crate::journal::seal;
 use crate::journal::segment::{HeaderFault, SEGMENT_BYTES_MAX, SegmentFile, SegmentHeader};
@@ -125,6 +127,9 @@ enum RunRef<'a> {
     Config(&'a ArchivedRun<TextRecord, Reach>),
     Version(&'a ArchivedRun<TextRecord, Reach>),
     Skipped(&'a ArchivedRun<SkippedRecord, u8>),
+    Unfillable(&'a ArchivedRun<UnfillableRecord, u8>),
+    Status(&'a ArchivedRun<StatusRecord, u8>),
+    Outputs(&'a ArchivedRun<OutputsRecord, u8>),
 }
 
 /// Where errors in a block are.
@@ -567,6 +572,9 @@ impl OpenSegment {
             Kind::Config => run!(Config, TextRecord, Reach),
             Kind::Version => run!(Version, TextRecord, Reach),
             Kind::Skipped => run!(Skipped, SkippedRecord, u8),
+            Kind::Unfillable => run!(Unfillable, UnfillableRecord, u8),
+            Kind::Status => run!(Status, StatusRecord, u8),
+            Kind::Outputs => run!(Outputs, OutputsRecord, u8),
             Kind::Positions | Kind::Instrument => None,
         };
         Ok(Block {
@@ -607,6 +615,9 @@ impl<'a> Block<'a> {
             RunRef::Config(_) => Kind::Config,
             RunRef::Version(_) => Kind::Version,
             RunRef::Skipped(_) => Kind::Skipped,
+            RunRef::Unfillable(_) => Kind::Unfillable,
+            RunRef::Status(_) => Kind::Status,
+            RunRef::Outputs(_) => Kind::Outputs,
         }
     }
 
@@ -673,6 +684,23 @@ impl<'a> Block<'a> {
                     _ => Entry::Version { version: text, partitions },
                 })
             }),
+            RunRef::Unfillable(run) => self.decode(&run.records, each, |record| {
+                let event = convert::unfillable(record)?;
+                self.event(record.instrument.to_native(), record.position.to_native(), event)
+            }),
+            RunRef::Status(run) => self.decode(&run.records, each, |record| {
+                let event = convert::status(record)?;
+                self.event(record.instrument.to_native(), record.position.to_native(), event)
+            }),
+            RunRef::Outputs(run) => self.decode(&run.records, each, |record| {
+                let hash = [record.hash_low.to_native(), record.hash_high.to_native()];
+                Ok(Entry::Outputs {
+                    instrument: self.numbered(record.instrument.to_native())?,
+                    at: Position(record.position.to_native()),
+                    upto: Position(record.upto.to_native()),
+                    tally: Tally { count: record.count.to_native(), hash },
+                })
+            }),
             RunRef::Skipped(run) => self.decode(&run.records, each, |record| {
                 let partition = record.partition.to_native();
                 if partition >= self.partitions {
@@ -702,8 +730,11 @@ impl<'a> Block<'a> {
     }
 
     fn event(&self, local: u32, position: u64, event: Event) -> Result<Entry, &'static str> {
-        let instrument = *self.locals.get(local as usize).ok_or(NOT_NAMED)?;
-        Ok(Entry::Event { instrument, at: Position(position), event })
+        Ok(Entry::Event { instrument: self.numbered(local)?, at: Position(position), event })
+    }
+
+    fn numbered(&self, local: u32) -> Result<InstrumentNumber, &'static str> {
+        self.locals.get(local as usize).copied().ok_or(NOT_NAMED)
     }
 }
 

@@ -180,6 +180,43 @@ record! {
     }
 }
 
+record! {
+    /// The venue cannot give the trades of these ids, both included.
+    UnfillableRecord {
+        position: u64,
+        first_id: u64,
+        last_id: u64,
+        instrument: u32,
+        /// 0 not at the venue, 1 out of reach, 2 refused.
+        reason: u32,
+    }
+}
+
+record! {
+    /// The venue's side of an instrument changed.
+    StatusRecord {
+        position: u64,
+        venue_at: i64,
+        instrument: u32,
+        /// 0 live, 1 stale, 2 down, 3 unlisted.
+        status: u32,
+    }
+}
+
+record! {
+    /// What an instrument has told because of its events up to one of them, counted and hashed.
+    OutputsRecord {
+        position: u64,
+        /// Position of that event.
+        upto: u64,
+        count: u64,
+        hash_low: u64,
+        hash_high: u64,
+        instrument: u32,
+        zero: u32,
+    }
+}
+
 /// The items of kinds that have none.
 impl Layout for u8 {
     const SCHEMA: &'static str = "u8";

@@ -48,7 +48,7 @@ impl Survey {
                 Entry::Skipped { partition, skipped: at, .. } => {
                     skipped.insert((partition, at));
                 }
-                Entry::Event { .. } | Entry::Tick { .. } => {}
+                Entry::Event { .. } | Entry::Tick { .. } | Entry::Outputs { .. } => {}
             })?;
         }
         let (counts, segments, bytes) = reader.passed();

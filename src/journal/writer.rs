@@ -19,6 +19,7 @@ use rkyv::util::AlignedVec;
 use crate::domain::event::{Event, ReadyCandle, Trade};
 use crate::domain::instrument::Instrument;
 use crate::domain::output::Position;
+use crate::domain::tally::Tally;
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::IdRule;
 use crate::journal::block::{BLOCK_OVERHEAD_BYTES, append_block};
@@ -28,8 +29,8 @@ use crate::journal::error::JournalError;
 use crate::journal::kind::Kind;
 use crate::journal::lock::WriterLock;
 use crate::journal::record::{
-    BackfillRecord, CandleRecord, InstrumentRecord, Reach, Run, SkippedRecord, TextRecord, TickRecord,
-    TradeRecord, UnwatchedRecord,
+    BackfillRecord, CandleRecord, InstrumentRecord, OutputsRecord, Reach, Run, SkippedRecord, StatusRecord,
+    TextRecord, TickRecord, TradeRecord, UnfillableRecord, UnwatchedRecord,
 };
 use crate::journal::segment::{PARTITIONS_MAX, SEGMENT_BYTES_MAX, SegmentFile, SegmentHeader};
 use crate::journal::tail::{self, Ending};
@@ -121,6 +122,9 @@ struct Runs {
     unwatched: Run<UnwatchedRecord, u8>,
     text: Run<TextRecord, Reach>,
     skipped: Run<SkippedRecord, u8>,
+    unfillable: Run<UnfillableRecord, u8>,
+    status: Run<StatusRecord, u8>,
+    outputs: Run<OutputsRecord, u8>,
 }
 
 impl Writer {
@@ -258,8 +262,28 @@ impl Writer {
                 self.runs.unwatched.records.push(record);
                 Ok(at)
             }
-            Event::Unfillable { .. } | Event::Status { .. } => {
-                Err(JournalError::Unwritable("this version has no record of it"))
+            Event::Unfillable { first_id, last_id, reason } => {
+                if first_id > last_id {
+                    return Err(JournalError::Unwritable("missing ids end before they begin"));
+                }
+                let local = self.make_room_for(Kind::Unfillable, number, size_of::<UnfillableRecord>())?;
+                let at = self.next_position(number);
+                self.runs.unfillable.records.push(UnfillableRecord {
+                    position: at.0,
+                    first_id: *first_id,
+                    last_id: *last_id,
+                    instrument: local,
+                    reason: convert::unfillable_number(*reason),
+                });
+                Ok(at)
+            }
+            Event::Status { venue_at, status } => {
+                let local = self.make_room_for(Kind::Status, number, size_of::<StatusRecord>())?;
+                let at = self.next_position(number);
+                let status = convert::status_number(*status);
+                let record = StatusRecord { position: at.0, venue_at: venue_at.0, instrument: local, status };
+                self.runs.status.records.push(record);
+                Ok(at)
             }
             Event::Tick { .. } => Err(JournalError::Unwritable("a tick belongs to partitions: append_tick")),
         }
@@ -351,6 +375,28 @@ impl Writer {
         let position = *position;
         run.records.push(SkippedRecord { position, skipped: skipped.0, partition, text, bytes, zero: 0 });
         Ok(Position(position))
+    }
+
+    /// Appends what the instrument has told because of its events up to `upto`, that one included.
+    pub fn append_outputs(
+        &mut self,
+        number: InstrumentNumber,
+        upto: Position,
+        tally: &Tally,
+    ) -> Result<Position, JournalError> {
+        let local = self.make_room_for(Kind::Outputs, number, size_of::<OutputsRecord>())?;
+        let at = self.next_position(number);
+        let [hash_low, hash_high] = tally.hash;
+        self.runs.outputs.records.push(OutputsRecord {
+            position: at.0,
+            upto: upto.0,
+            count: tally.count,
+            hash_low,
+            hash_high,
+            instrument: local,
+            zero: 0,
+        });
+        Ok(at)
     }
 
     /// Hands all that was appended to the kernel: a kill of the process no longer loses it.
@@ -511,6 +557,9 @@ impl Writer {
             Kind::Unwatched => seal!(kind, self.runs.unwatched),
             Kind::Config | Kind::Version => seal!(kind, self.runs.text),
             Kind::Skipped => seal!(kind, self.runs.skipped),
+            Kind::Unfillable => seal!(kind, self.runs.unfillable),
+            Kind::Status => seal!(kind, self.runs.status),
+            Kind::Outputs => seal!(kind, self.runs.outputs),
             Kind::Positions | Kind::Instrument => unreachable!("these runs are never opened"),
         }
     }

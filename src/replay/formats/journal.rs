@@ -118,7 +118,10 @@ impl JournalSource {
                                 }
                             }
                         }
-                        Entry::Config { .. } | Entry::Version { .. } | Entry::Skipped { .. } => {}
+                        Entry::Config { .. }
+                        | Entry::Version { .. }
+                        | Entry::Skipped { .. }
+                        | Entry::Outputs { .. } => {}
                     }
                 })
                 .map_err(input_error)?;
