@@ -1,1 +1,16 @@
 //! What clients see: REST, the feed, the page, all from outputs alone.
+
+pub mod board;
+pub mod bucket;
+pub mod config;
+pub mod door;
+pub mod exposition;
+pub mod gate;
+pub mod keys;
+pub mod openapi;
+pub mod problem;
+pub mod process;
+pub mod query;
+pub mod rest;
+pub mod server;
+pub mod state;

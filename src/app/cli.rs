@@ -12,6 +12,7 @@ use crate::app::config;
 use crate::app::export::{self, ExportArguments};
 use crate::app::generate::{self, GenerateArguments};
 use crate::app::import::{self, ImportArguments};
+use crate::app::keys::{self, KeysArguments};
 use crate::app::live::{self, RunArguments};
 use crate::app::outcome::{self, Failure};
 use crate::app::replay::{self, ReplayArguments};
@@ -42,6 +43,8 @@ enum Command {
     Generate(Box<GenerateArguments>),
     /// Read recordings into a new journal
     Import(ImportArguments),
+    /// Make, list and revoke API keys
+    Keys(KeysArguments),
     /// Turn recordings into candles, indicators and gaps, at full speed
     Replay(Box<ReplayArguments>),
     /// Run the service until a signal ends it
@@ -80,6 +83,7 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Export(arguments) => export::export(&arguments),
         Command::Generate(arguments) => generate::generate(&arguments),
         Command::Import(arguments) => import::import(&arguments),
+        Command::Keys(arguments) => keys::keys(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Run(arguments) => live::run(&arguments),
         Command::SimulateVenue(arguments) => simulate::simulate(&arguments),
@@ -129,7 +133,7 @@ mod tests {
 
     #[test]
     fn wrong_words_are_told_what_is_allowed() {
-        check_refused(&["chekc"], "allowed are: check config export generate import replay run");
+        check_refused(&["chekc"], "allowed are: check config export generate import keys replay run");
         check_refused(&["check", "--jsn"], "allowed are: --config --json");
         check_refused(&["check", "--config"], "a value is required for '--config <FILE>'");
         check_refused(&["config", "--json"], "unexpected argument '--json'");

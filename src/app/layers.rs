@@ -164,6 +164,19 @@ impl Layers {
         number
     }
 
+    /// `true` or `false`.
+    pub fn boolean(&mut self, key: &str) -> Option<bool> {
+        let boolean = match &self.settings.get(key)?.value {
+            Value::Boolean(boolean) => Some(*boolean),
+            Value::Raw(text) => text.parse().ok(),
+            _ => None,
+        };
+        if boolean.is_none() {
+            self.complain(key, "must be true or false");
+        }
+        boolean
+    }
+
     /// The list of texts of a key. A variable or a flag may write it `a,b` or `["a","b"]`;
     /// commas inside parentheses belong to the item.
     pub fn list(&mut self, key: &str) -> Option<Vec<String>> {

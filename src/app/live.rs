@@ -29,6 +29,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use crate::api::board::Board;
+use crate::api::board::sink as board_sink;
+use crate::api::server;
+use crate::api::state::Api;
 use crate::app::config::Config;
 use crate::app::logging;
 use crate::app::outcome::Failure;
@@ -75,11 +79,33 @@ pub struct Parts {
 }
 
 /// Each room's lines; order is the order of starting.
-fn plug(_ground: &Ground<'_>, _parts: &mut Parts) -> Result<(), Failure> {
+fn plug(ground: &Ground<'_>, parts: &mut Parts) -> Result<(), Failure> {
     // storage
     // alerts
     // venues
-    // api
+    plug_api(ground, parts)
+}
+
+/// Board, REST, page. Its sink listens before the first symbol speaks; requests are answered once all is up.
+fn plug_api(ground: &Ground<'_>, parts: &mut Parts) -> Result<(), Failure> {
+    let tools = &ground.tools;
+    let board = Arc::new(Board::new(ground.roster.clone(), &ground.config.engine.intervals, &tools.metrics));
+    let (sink, thread) = board_sink::start(board.clone(), &tools.metrics)
+        .map_err(|error| Failure::failed(format!("failed to start the board: {error}")))?;
+    parts.sinks.push(sink);
+    parts.keepers.push(Box::new(thread));
+    let (metrics, latency, health) = (tools.metrics.clone(), tools.latency.clone(), tools.health.clone());
+    let api = Api::new(ground.config.api.clone(), board, metrics, latency, health)?;
+    let listen = api.config.listen;
+    let server = server::start(api)
+        .map_err(|error| Failure::failed(format!("failed to listen on {listen}: {error}")))?;
+    parts.servers.push(Box::new(move |mut ending| {
+        Box::pin(async move {
+            // An end of the channel is an end too.
+            let _ = ending.wait_for(|ending| *ending).await;
+            server.stop().await;
+        })
+    }));
     Ok(())
 }
 

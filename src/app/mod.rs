@@ -7,6 +7,7 @@ pub mod export;
 pub mod generate;
 pub mod import;
 pub mod inputs;
+pub mod keys;
 pub mod layers;
 pub mod live;
 pub mod logging;

@@ -14,6 +14,7 @@ use std::{env, fmt, fs, io};
 use crate::analytics::catalogue::Spec;
 use crate::analytics::intelligence::IntelligencePlan;
 use crate::analytics::pipeline::Settings;
+use crate::api::config::ApiConfig;
 use crate::app::layers::{Layers, Origin, Problem, Value};
 use crate::app::quantity;
 use crate::domain::instrument::Instrument;
@@ -22,6 +23,7 @@ use crate::domain::venue::{self, Venue};
 use crate::engine::config::LiveConfig;
 use crate::venues::config::{Feed, Mode, VenueConfig};
 
+pub mod api;
 pub mod live;
 
 /// What `tapewatch config` prints.
@@ -52,10 +54,10 @@ const KEYS: [&str; 19] = [
 
 /// The keys of each table that has a file of its own; a new one adds a line here, a field to
 /// [`Config`] and its `read` to [`Config::read`].
-const TABLES: [&[&str]; 2] = [&KEYS, &live::KEYS];
+const TABLES: [&[&str]; 3] = [&KEYS, &api::KEYS, &live::KEYS];
 
 /// Tables of commands that this version does not have: a file may hold them, nobody reads them.
-const UNREAD_TABLES: [&str; 3] = ["alerts", "api", "storage"];
+const UNREAD_TABLES: [&str; 2] = ["alerts", "storage"];
 
 const SHARDS_MAX: u64 = 1_024;
 const INTERVALS_MAX: usize = 64;
@@ -74,6 +76,7 @@ pub struct Config {
     pub venues: Vec<VenueConfig>,
     pub journal: JournalConfig,
     pub log: LogConfig,
+    pub api: ApiConfig,
     layers: Layers,
 }
 
@@ -174,11 +177,12 @@ impl Config {
         let venues = read_venues(&mut layers);
         let journal = read_journal(&mut layers);
         let log = read_log(&mut layers);
-        match (data_dir, engine, live, journal, log) {
-            (Some(data_dir), Some(engine), Some(live), Some(journal), Some(log))
+        let api = api::read(&mut layers, data_dir.as_deref());
+        match (data_dir, engine, live, journal, log, api) {
+            (Some(data_dir), Some(engine), Some(live), Some(journal), Some(log), Some(api))
                 if layers.problems().is_empty() =>
             {
-                Ok(Self { data_dir, engine, live, venues, journal, log, layers })
+                Ok(Self { data_dir, engine, live, venues, journal, log, api, layers })
             }
             _ => Err(ConfigError(layers.into_problems())),
         }
@@ -618,7 +622,7 @@ mod tests {
         check_refused(
             "dir = 'x'",
             &[
-                "my.toml:1: dir = \"x\": unknown key; allowed at the top: data_dir, engine, intelligence, journal, log, venues",
+                "my.toml:1: dir = \"x\": unknown key; allowed at the top: api, data_dir, engine, intelligence, journal, log, venues",
             ],
         );
         check_refused(
@@ -657,9 +661,8 @@ mod tests {
 
     #[test]
     fn tables_of_other_versions_are_noticed() {
-        let config =
-            Config::read(layers_with("[api]\nlisten = '127.0.0.1:8080'\n[storage.embedded]\nenabled = true"));
-        assert_eq!(config.unwrap().unread_tables().into_iter().collect::<Vec<_>>(), ["api", "storage"]);
+        let config = Config::read(layers_with("[alerts]\na = 1\n[storage.embedded]\nenabled = true"));
+        assert_eq!(config.unwrap().unread_tables().into_iter().collect::<Vec<_>>(), ["alerts", "storage"]);
     }
 
     #[test]

@@ -1,0 +1,239 @@
+//! What is known of one instrument.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use crate::api::board::forming::Forming;
+use crate::domain::candle::{Candle, CandleState};
+use crate::domain::event::{Trade, TradeId};
+use crate::domain::insight::{Forecast, Target};
+use crate::domain::interval::Interval;
+use crate::domain::output::{Gap, GapId, GapState, Position, Refusal};
+use crate::domain::time::UnixNanos;
+use crate::domain::told::Told;
+use crate::runtime::sink::Telling;
+
+/// Closed candles that are kept, of each interval: what the store may not have yet.
+const CLOSED_MAX: usize = 16;
+/// Gaps that are kept; beyond it the oldest filled one goes, else the oldest.
+const GAPS_MAX: usize = 1_000;
+/// Forecasts that are kept, the last of each interval, target, model and horizon.
+const FORECASTS_MAX: usize = 512;
+
+/// How often something was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub trades: u64,
+    /// First tellings.
+    pub candles: u64,
+    /// Candles told again.
+    pub revisions: u64,
+    /// Candles that a hole overlapped when they were told first.
+    pub partial: u64,
+    /// Candles of which nothing was known when they were told first.
+    pub unknown: u64,
+    pub anomalies: u64,
+    pub forecasts: u64,
+    pub signals: u64,
+}
+
+/// Which forecast: interval, target, model, candles ahead.
+pub type ForecastKey = (Interval, Target, Arc<str>, u32);
+
+/// What is known of one instrument.
+#[derive(Debug)]
+pub struct Seen {
+    counts: Counts,
+    cause_seq: u64,
+    at: Option<Position>,
+    trades: VecDeque<Trade>,
+    trades_max: usize,
+    forming: Vec<Forming>,
+    closed: Vec<VecDeque<Candle>>,
+    gaps: BTreeMap<GapId, Gap>,
+    /// Of the gaps, in the order in which they opened.
+    gap_order: VecDeque<GapId>,
+    refused: BTreeMap<String, u64>,
+    forecasts: BTreeMap<ForecastKey, (Forecast, u64)>,
+}
+
+impl Seen {
+    pub fn new(intervals: &[Interval], trades_max: usize) -> Self {
+        Self {
+            counts: Counts::default(),
+            cause_seq: 0,
+            at: None,
+            trades: VecDeque::new(),
+            trades_max,
+            forming: intervals.iter().map(|&interval| Forming::new(interval)).collect(),
+            closed: vec![VecDeque::new(); intervals.len()],
+            gaps: BTreeMap::new(),
+            gap_order: VecDeque::new(),
+            refused: BTreeMap::new(),
+            forecasts: BTreeMap::new(),
+        }
+    }
+
+    /// `false`: it is known already (a symbol that was rebuilt tells again what it had told).
+    pub fn enter(&mut self, telling: &Telling, recovered: bool) -> bool {
+        if recovered && self.at.is_some_and(|at| telling.at < at) {
+            return false;
+        }
+        if self.at.is_none() && telling.cause_seq > 1 {
+            self.begin_midway(telling);
+        }
+        self.at = Some(telling.at);
+        self.cause_seq = self.cause_seq.max(telling.cause_seq);
+        match &telling.told {
+            Told::Trade(trade) => self.enter_trade(trade),
+            Told::Candle(candle) => self.enter_candle(candle),
+            Told::Gap(gap) => self.enter_gap(gap),
+            Told::Forecast(forecast) => self.enter_forecast(forecast, telling.cause_seq),
+            Told::Anomaly(_) => self.counts.anomalies += 1,
+            Told::Signal(_) => self.counts.signals += 1,
+            Told::Refused { reason, .. } => self.enter_refused(*reason),
+            Told::Indicator(_) => {}
+        }
+        true
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Accepted events of the instrument.
+    pub fn cause_seq(&self) -> u64 {
+        self.cause_seq
+    }
+
+    /// The latest by exchange time.
+    pub fn last_trade(&self) -> Option<&Trade> {
+        self.trades.back()
+    }
+
+    /// The last `limit` trades, newest last.
+    pub fn trades(&self, limit: usize) -> impl Iterator<Item = &Trade> {
+        self.trades.iter().skip(self.trades.len().saturating_sub(limit))
+    }
+
+    /// Candles that still take trades, ascending by open time.
+    pub fn forming(&self, interval: Interval) -> Vec<Candle> {
+        let forming = self.forming.iter().find(|forming| forming.interval() == interval);
+        forming.map(|forming| forming.candles().collect()).unwrap_or_default()
+    }
+
+    /// The last closed candles, ascending by open time, last revisions.
+    pub fn closed(&self, interval: Interval) -> impl Iterator<Item = &Candle> {
+        let at = self.forming.iter().position(|forming| forming.interval() == interval);
+        at.into_iter().flat_map(|at| self.closed[at].iter())
+    }
+
+    /// In the order in which they opened.
+    pub fn gaps(&self) -> impl Iterator<Item = &Gap> {
+        self.gap_order.iter().filter_map(|id| self.gaps.get(id))
+    }
+
+    /// Why events were not taken, and how many.
+    pub fn refused(&self) -> &BTreeMap<String, u64> {
+        &self.refused
+    }
+
+    /// The last of each kind, and what caused them.
+    pub fn forecasts(&self) -> impl Iterator<Item = (&Forecast, u64)> {
+        self.forecasts.values().map(|(forecast, cause_seq)| (forecast, *cause_seq))
+    }
+
+    /// Trades were missed: what is forming would not be exact.
+    pub fn forget_forming(&mut self) {
+        let last_at = self.last_trade().map(|trade| trade.exchange_at);
+        self.forming.iter_mut().for_each(|forming| forming.forget(last_at));
+    }
+
+    /// The engine went on from a snapshot: what was open then is not known whole here.
+    fn begin_midway(&mut self, telling: &Telling) {
+        let from = match &telling.told {
+            Told::Trade(trade) => trade.exchange_at,
+            Told::Candle(candle) => candle.close_at,
+            _ => return,
+        };
+        for forming in &mut self.forming {
+            match forming.interval().time() {
+                Some(_) => forming.begin_at(UnixNanos(from.0.saturating_add(1))),
+                None => forming.forget(None),
+            }
+        }
+    }
+
+    fn enter_trade(&mut self, trade: &Trade) {
+        self.counts.trades += 1;
+        let arrival = self.counts.trades;
+        self.forming.iter_mut().for_each(|forming| forming.add(trade, arrival));
+        let place = |trade: &Trade| {
+            let id = if let TradeId::Number(id) = trade.id { id } else { 0 };
+            (trade.exchange_at, id)
+        };
+        // A repaired trade belongs among those of its time.
+        let behind = self.trades.iter().rev().take_while(|other| place(other) > place(trade)).count();
+        let at = self.trades.len() - behind;
+        if self.trades.len() == self.trades_max {
+            if at == 0 {
+                return;
+            }
+            self.trades.pop_front();
+            self.trades.insert(at - 1, trade.clone());
+        } else {
+            self.trades.insert(at, trade.clone());
+        }
+    }
+
+    fn enter_candle(&mut self, candle: &Candle) {
+        if candle.revision == 0 {
+            self.counts.candles += 1;
+            self.counts.partial += u64::from(candle.state == CandleState::Partial);
+            self.counts.unknown += u64::from(candle.state == CandleState::Unknown);
+        } else {
+            self.counts.revisions += 1;
+        }
+        let Some(at) = self.forming.iter().position(|forming| forming.interval() == candle.interval) else {
+            return;
+        };
+        self.forming[at].close(candle);
+        let closed = &mut self.closed[at];
+        match closed.binary_search_by_key(&candle.open_at, |candle| candle.open_at) {
+            Ok(at) => closed[at] = candle.clone(),
+            Err(0) if closed.len() == CLOSED_MAX => {}
+            Err(at) => {
+                closed.insert(at, candle.clone());
+                if closed.len() > CLOSED_MAX {
+                    closed.pop_front();
+                }
+            }
+        }
+    }
+
+    fn enter_gap(&mut self, gap: &Gap) {
+        if self.gaps.insert(gap.id, gap.clone()).is_none() {
+            self.gap_order.push_back(gap.id);
+        }
+        if self.gap_order.len() > GAPS_MAX {
+            let is_filled = |id: &GapId| self.gaps.get(id).is_some_and(|gap| gap.state == GapState::Filled);
+            let at = self.gap_order.iter().position(is_filled).unwrap_or(0);
+            if let Some(id) = self.gap_order.remove(at) {
+                self.gaps.remove(&id);
+            }
+        }
+    }
+
+    fn enter_forecast(&mut self, forecast: &Forecast, cause_seq: u64) {
+        self.counts.forecasts += 1;
+        let key = (forecast.interval, forecast.target, forecast.model.clone(), forecast.horizon);
+        if self.forecasts.len() < FORECASTS_MAX || self.forecasts.contains_key(&key) {
+            self.forecasts.insert(key, (forecast.clone(), cause_seq));
+        }
+    }
+
+    fn enter_refused(&mut self, reason: Refusal) {
+        // Reasons are words of our own: there are as many as the program has.
+        *self.refused.entry(reason.to_string()).or_default() += 1;
+    }
+}

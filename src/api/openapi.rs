@@ -1,0 +1,127 @@
+//! The OpenAPI 3.1 document, generated from the handlers, and the page that reads it.
+
+use std::sync::LazyLock;
+
+use actix_web::HttpResponse;
+use utoipa::openapi::path::Operation;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::openapi::{Content, Header, Ref, RefOr, Response, ResponseBuilder};
+use utoipa::{Modify, OpenApi};
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::api::problem::ProblemBody;
+use crate::api::rest::{candles, health, insights, instruments, json, operations};
+
+const PATH: &str = "/api/v1/openapi.json";
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "tapewatch",
+        description = "Exact candles, indicators, gaps and explained signals of what is traded. \
+            Times are RFC 3339 UTC; prices, quantities and sums are exact decimal text; trade ids are text. \
+            Errors are `application/problem+json` (RFC 9457).",
+    ),
+    paths(
+        health::live, health::ready, operations::metrics,
+        instruments::instruments, instruments::price, instruments::trades, instruments::latest,
+        candles::candles, candles::indicators,
+        insights::gaps, insights::anomalies, insights::forecasts, insights::signals,
+        insights::predict, insights::predict_short, insights::models, insights::model,
+        operations::latency, operations::quality, operations::status,
+    ),
+    components(schemas(ProblemBody<'static>)),
+    security((), ("key" = []), ("bearer" = [])),
+    modifiers(&Common),
+)]
+struct Document;
+
+/// What all operations have in common: how keys are sent, and how errors look.
+struct Common;
+
+impl Modify for Common {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let key = SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key")));
+        components.add_security_scheme("key", key);
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+        for (path, item) in &mut document.paths.paths {
+            if let Some(operation) = &mut item.get {
+                let is_open = path.starts_with("/health");
+                describe_errors(path, is_open, operation);
+            }
+        }
+    }
+}
+
+fn describe_errors(path: &str, is_open: bool, operation: &mut Operation) {
+    let mut add = |status: &str, description: &str| {
+        operation
+            .responses
+            .responses
+            .entry(status.to_owned())
+            .or_insert_with(|| RefOr::T(problem(description, status == "429")));
+    };
+    add("400", "A parameter, or the request itself, has no form or value that it can have");
+    add("421", "`Host` is none of ours");
+    if is_open {
+        return;
+    }
+    add("401", "A key is needed, or the one that was sent is unknown or revoked");
+    add("403", "The key may not do this");
+    add("429", "The key has asked too often");
+    if path.contains('{') {
+        add("404", "What the path names is not here");
+    }
+    if !matches!(path, "/metrics" | "/api/v1/latency" | "/api/v1/quality" | "/api/v1/status") {
+        add("503", "Not to be had now");
+    }
+}
+
+fn problem(description: &str, with_retry: bool) -> Response {
+    let content = Content::new(Some(Ref::from_schema_name("Problem")));
+    let response =
+        ResponseBuilder::new().description(description).content("application/problem+json", content);
+    if with_retry {
+        let mut header = Header::default();
+        header.description = Some("Seconds to wait".to_owned());
+        return response.header("Retry-After", header).build();
+    }
+    response.build()
+}
+
+static TEXT: LazyLock<Vec<u8>> =
+    LazyLock::new(|| serde_json::to_vec(&Document::openapi()).expect("the document is JSON"));
+
+/// The OpenAPI document.
+pub async fn document() -> HttpResponse {
+    json(TEXT.clone())
+}
+
+/// The page at `/docs/`, from files inside the binary.
+pub fn docs() -> SwaggerUi {
+    SwaggerUi::new("/docs/{_:.*}").config(Config::new([PATH]).use_base_layout())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_tells_its_errors() {
+        let document: serde_json::Value = serde_json::from_slice(&TEXT).unwrap();
+        assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
+        let paths = document["paths"].as_object().unwrap();
+        assert!(paths.len() >= 19, "{}", paths.len());
+        for (path, item) in paths {
+            let responses = &item["get"]["responses"];
+            assert!(responses["200"].is_object() && responses["400"].is_object(), "{path}");
+            assert_eq!(responses["401"].is_object(), !path.starts_with("/health"), "{path}");
+        }
+        let schemas = &document["components"]["schemas"];
+        for name in ["Problem", "Candle", "Trade", "Signal"] {
+            assert!(schemas[name].is_object(), "{name} in {schemas}");
+        }
+    }
+}

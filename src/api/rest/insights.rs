@@ -1,0 +1,357 @@
+//! Gaps, anomalies, forecasts, signals, and the models behind them.
+
+use std::collections::BTreeMap;
+
+use actix_web::{HttpRequest, web};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::api::board::Found;
+use crate::api::problem::Problem;
+use crate::api::query::{Query, instrument_of, segment};
+use crate::api::rest::schemas::{Anomalies, Forecasts, Gaps, Prediction, Signals};
+use crate::api::rest::{Answer, Rows, json, json_of};
+use crate::api::state::Api;
+use crate::domain::insight::{Forecast, Severity, SignalKind, Target};
+use crate::domain::output::{Gap, GapKind, GapState};
+use crate::domain::shape;
+use crate::domain::time::UnixNanos;
+use crate::domain::told::Watch;
+
+/// Steps that may be asked for.
+const STEPS_MAX: usize = 100;
+const GAP_KINDS: [GapKind; 3] = [GapKind::Ids, GapKind::Time, GapKind::Reset];
+const GAP_STATES: [GapState; 3] = [GapState::Open, GapState::Filled, GapState::Unfillable];
+
+/// What listings of insights have in common.
+struct Listing {
+    watch: Option<Watch>,
+    from: Option<UnixNanos>,
+    to: Option<UnixNanos>,
+    limit: usize,
+}
+
+impl Listing {
+    fn read(query: &Query, api: &Api) -> Result<Self, Problem> {
+        Ok(Self {
+            watch: query.instrument(api.board.roster())?,
+            from: query.time("from")?,
+            to: query.time("to")?,
+            limit: query.limit()?,
+        })
+    }
+
+    fn holds(&self, watch: Watch, at: UnixNanos) -> bool {
+        self.watch.is_none_or(|wanted| wanted == watch)
+            && self.from.is_none_or(|from| at >= from)
+            && self.to.is_none_or(|to| at < to)
+    }
+
+    /// With `from` the oldest, without it the newest.
+    fn page<T>(&self, mut rows: Vec<T>) -> Vec<T> {
+        if self.from.is_none() {
+            rows.drain(..rows.len().saturating_sub(self.limit));
+        }
+        rows.truncate(self.limit);
+        rows
+    }
+}
+
+/// Missing trades.
+#[utoipa::path(get, path = "/api/v1/gaps", tag = "insights",
+    params(
+        ("instrument" = Option<String>, Query, description = "venue:BASE-QUOTE"),
+        ("kind" = Option<String>, Query, description = "ids, time or reset"),
+        ("state" = Option<String>, Query, description = "open, filled or unfillable"),
+        ("from" = Option<String>, Query, description = "RFC 3339, inclusive: began"),
+        ("to" = Option<String>, Query, description = "RFC 3339, exclusive: began"),
+        ("limit" = Option<u16>, Query, description = "1 to 1000, default 500", minimum = 1, maximum = 1000),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses((status = 200, description = "Ascending by when they began", body = Gaps))
+)]
+pub async fn gaps(request: HttpRequest, api: web::Data<Api>) -> Answer {
+    let names = ["instrument", "kind", "state", "from", "to", "limit", "after"];
+    let query = Query::parse(request.query_string(), &names)?;
+    let listing = Listing::read(&query, &api)?;
+    let kind = query.word("kind", &GAP_KINDS, |kind| kind.name())?;
+    let state = query.word("state", &GAP_STATES, |state| state.name())?;
+    let mut found: Vec<(Watch, Gap)> = Vec::new();
+    for (watch, _) in api.board.roster().iter() {
+        let seen = api.board.seen(watch);
+        let wanted = seen.gaps().filter(|gap| {
+            listing.holds(watch, gap.from)
+                && kind.is_none_or(|kind| kind == gap.kind)
+                && state.is_none_or(|state| state == gap.state)
+        });
+        found.extend(wanted.map(|gap| (watch, gap.clone())));
+    }
+    found.sort_by_key(|(watch, gap)| (gap.from, *watch, gap.id));
+    let mut rows = Rows::new("gaps");
+    for (watch, gap) in listing.page(found) {
+        rows.row(|out| shape::gap(api.board.label(watch), &gap, out));
+    }
+    Ok(json(rows.end_page(None)))
+}
+
+/// What seldom happens.
+#[utoipa::path(get, path = "/api/v1/anomalies", tag = "insights",
+    params(
+        ("instrument" = Option<String>, Query, description = "venue:BASE-QUOTE"),
+        ("kind" = Option<String>, Query, description = "The detector's feature: `channel` of an anomaly"),
+        ("from" = Option<String>, Query, description = "RFC 3339, inclusive"),
+        ("to" = Option<String>, Query, description = "RFC 3339, exclusive"),
+        ("limit" = Option<u16>, Query, description = "1 to 1000, default 500", minimum = 1, maximum = 1000),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses((status = 200, description = "Ascending by exchange_at", body = Anomalies))
+)]
+pub async fn anomalies(request: HttpRequest, api: web::Data<Api>) -> Answer {
+    let query =
+        Query::parse(request.query_string(), &["instrument", "kind", "from", "to", "limit", "after"])?;
+    let listing = Listing::read(&query, &api)?;
+    let kind = query.text("kind");
+    let mut found = api.board.anomalies();
+    found.retain(|found| {
+        listing.holds(found.watch, found.insight.exchange_at)
+            && kind.is_none_or(|kind| kind == found.insight.channel)
+    });
+    let mut rows = Rows::new("anomalies");
+    for Found { watch, cause_seq, insight } in listing.page(found) {
+        rows.row(|out| shape::anomaly(api.board.label(watch), &insight, cause_seq, out));
+    }
+    Ok(json(rows.end_page(None)))
+}
+
+/// What rules think somebody should know.
+#[utoipa::path(get, path = "/api/v1/signals", tag = "insights",
+    params(
+        ("instrument" = Option<String>, Query, description = "venue:BASE-QUOTE"),
+        ("kind" = Option<String>, Query, description = "anomaly, direction, regime, volatility or quality"),
+        ("severity" = Option<String>, Query, description = "info, warning or critical"),
+        ("from" = Option<String>, Query, description = "RFC 3339, inclusive"),
+        ("to" = Option<String>, Query, description = "RFC 3339, exclusive"),
+        ("limit" = Option<u16>, Query, description = "1 to 1000, default 500", minimum = 1, maximum = 1000),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses((status = 200, description = "Ascending by exchange_at", body = Signals))
+)]
+pub async fn signals(request: HttpRequest, api: web::Data<Api>) -> Answer {
+    let names = ["instrument", "kind", "severity", "from", "to", "limit", "after"];
+    let query = Query::parse(request.query_string(), &names)?;
+    let listing = Listing::read(&query, &api)?;
+    let kind = query.word("kind", &SignalKind::ALL, SignalKind::name)?;
+    let severity = query.word("severity", &Severity::ALL, Severity::name)?;
+    let mut found = api.board.signals();
+    found.retain(|found| {
+        listing.holds(found.watch, found.insight.exchange_at)
+            && kind.is_none_or(|kind| kind == found.insight.kind)
+            && severity.is_none_or(|severity| severity == found.insight.severity)
+    });
+    let mut rows = Rows::new("signals");
+    for Found { watch, cause_seq, insight } in listing.page(found) {
+        rows.row(|out| shape::signal(api.board.label(watch), &insight, cause_seq, out));
+    }
+    Ok(json(rows.end_page(None)))
+}
+
+/// What models expected of one instrument.
+#[utoipa::path(get, path = "/api/v1/forecasts/{instrument}", tag = "insights",
+    params(
+        ("instrument" = String, Path, description = "venue:BASE-QUOTE", example = "binance:BTC-USDT"),
+        ("kind" = Option<String>, Query, description = "The target: price, realized_variance, volume, trade_count or direction"),
+        ("interval" = Option<String>, Query, description = "One that is computed here"),
+        ("from" = Option<String>, Query, description = "RFC 3339, inclusive: made at"),
+        ("to" = Option<String>, Query, description = "RFC 3339, exclusive: made at"),
+        ("limit" = Option<u16>, Query, description = "1 to 1000, default 500", minimum = 1, maximum = 1000),
+        ("after" = Option<String>, Query, description = "`next` of the page before"),
+    ),
+    responses((status = 200, description = "Ascending by made_at", body = Forecasts))
+)]
+pub async fn forecasts(request: HttpRequest, api: web::Data<Api>) -> Answer {
+    let names = ["kind", "interval", "from", "to", "limit", "after"];
+    let query = Query::parse(request.query_string(), &names)?;
+    let listing = Listing::read(&query, &api)?;
+    let target = query.word("kind", &Target::ALL, Target::name)?;
+    let interval = query.text("interval").map(|_| query.interval(api.board.intervals())).transpose()?;
+    let watch = instrument_of(&request, api.board.roster())?;
+    let mut found: Vec<(Forecast, u64)> = api
+        .board
+        .seen(watch)
+        .forecasts()
+        .filter(|(forecast, _)| {
+            listing.holds(watch, forecast.made_at)
+                && target.is_none_or(|target| target == forecast.target)
+                && interval.is_none_or(|interval| interval == forecast.interval)
+        })
+        .map(|(forecast, cause_seq)| (forecast.clone(), cause_seq))
+        .collect();
+    found.sort_by_key(|(forecast, _)| (forecast.made_at, forecast.id));
+    let mut rows = Rows::new("forecasts");
+    for (forecast, cause_seq) in listing.page(found) {
+        rows.row(|out| shape::forecast(api.board.label(watch), &forecast, cause_seq, out));
+    }
+    Ok(json(rows.end_page(None)))
+}
+
+/// What the current models expect of one instrument, at most so many candles ahead.
+#[utoipa::path(get, path = "/api/v1/predict/{instrument}", tag = "insights",
+    params(
+        ("instrument" = String, Path, description = "venue:BASE-QUOTE", example = "binance:BTC-USDT"),
+        ("steps" = Option<u8>, Query, description = "1 to 100, default 1", minimum = 1, maximum = 100),
+    ),
+    responses((status = 200, description = "The last forecasts", body = Prediction))
+)]
+pub async fn predict(request: HttpRequest, api: web::Data<Api>) -> Answer {
+    let query = Query::parse(request.query_string(), &["steps"])?;
+    let watch = instrument_of(&request, api.board.roster())?;
+    prediction(&api, watch, &query)
+}
+
+/// As `/api/v1/predict/{instrument}`; the only instrument, where there is one.
+#[utoipa::path(get, path = "/predict", tag = "short forms",
+    params(
+        ("instrument" = Option<String>, Query, description = "venue:BASE-QUOTE"),
+        ("steps" = Option<u8>, Query, description = "1 to 100, default 1", minimum = 1, maximum = 100),
+    ),
+    responses((status = 200, description = "The last forecasts", body = Prediction))
+)]
+pub async fn predict_short(request: HttpRequest, api: web::Data<Api>) -> Answer {
+    let query = Query::parse(request.query_string(), &["instrument", "steps"])?;
+    let only = || (api.board.roster().len() == 1).then_some(Watch(0));
+    let watch = query.instrument(api.board.roster())?.or_else(only);
+    let watch = watch.ok_or_else(|| Problem::field("instrument", "has to be named: there are several"))?;
+    prediction(&api, watch, &query)
+}
+
+fn prediction(api: &Api, watch: Watch, query: &Query) -> Answer {
+    let steps = query.whole("steps", STEPS_MAX)?.unwrap_or(1);
+    let mut found: Vec<(Forecast, u64)> = api
+        .board
+        .seen(watch)
+        .forecasts()
+        .filter(|(forecast, _)| forecast.horizon as usize <= steps)
+        .map(|(forecast, cause_seq)| (forecast.clone(), cause_seq))
+        .collect();
+    if found.is_empty() {
+        return Err(Problem::unavailable("no model has a forecast of this instrument yet"));
+    }
+    found.sort_by(|(one, _), (other, _)| {
+        (one.target_at, one.interval, one.target, &one.model).cmp(&(
+            other.target_at,
+            other.interval,
+            other.target,
+            &other.model,
+        ))
+    });
+    let instrument = api.board.roster().instrument(watch).to_string();
+    let mut out = b"{\"instrument\":".to_vec();
+    shape::text(&instrument, &mut out);
+    out.extend_from_slice(b",\"forecasts\":[");
+    for (at, (forecast, cause_seq)) in found.iter().enumerate() {
+        out.extend_from_slice(if at == 0 { b"{" } else { b",{" });
+        shape::forecast(api.board.label(watch), forecast, *cause_seq, &mut out);
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"]}");
+    Ok(json(out))
+}
+
+/// A model that has forecast something since the process started.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ModelReport {
+    /// Name and version.
+    #[schema(example = "ewma_variance@1")]
+    id: String,
+    name: String,
+    version: String,
+    /// `champion`, `challenger` or `online`.
+    role: &'static str,
+    /// `null` for one that learns as it goes.
+    trained_at: Option<String>,
+    targets: Vec<&'static str>,
+    intervals: Vec<String>,
+    /// Candles ahead.
+    horizons: Vec<u32>,
+    /// When it spoke last.
+    last_made_at: String,
+    scores: Scores,
+}
+
+/// How a model fared. `null` where nobody has scored it.
+#[derive(Debug, Default, Serialize, ToSchema)]
+pub struct Scores {
+    mae: Option<f64>,
+    rmse: Option<f64>,
+    mape: Option<f64>,
+    directional_accuracy: Option<f64>,
+    interval_coverage: Option<f64>,
+    /// Its loss divided by the naive forecast's, the mean over what it forecasts: below 1 is better.
+    against_naive: Option<f64>,
+}
+
+/// Every model that forecasts.
+#[utoipa::path(get, path = "/api/v1/models", tag = "insights", responses(
+    (status = 200, description = "In order of id", body = Vec<ModelReport>)
+))]
+pub async fn models(request: HttpRequest, api: web::Data<Api>) -> Answer {
+    Query::parse(request.query_string(), &[])?;
+    Ok(json_of(&reports(&api).into_values().collect::<Vec<_>>()))
+}
+
+/// One model.
+#[utoipa::path(get, path = "/api/v1/models/{id}", tag = "insights",
+    params(("id" = String, Path, description = "Name and version", example = "ewma_variance@1")),
+    responses((status = 200, description = "It", body = ModelReport))
+)]
+pub async fn model(request: HttpRequest, api: web::Data<Api>) -> Answer {
+    Query::parse(request.query_string(), &[])?;
+    let id = segment(&request, "id")?;
+    let report = reports(&api).remove(&id);
+    report.map(|report| json_of(&report)).ok_or_else(|| {
+        Problem::not_found(
+            "no model of that name and version has forecast anything; /api/v1/models lists all",
+        )
+    })
+}
+
+fn reports(api: &Api) -> BTreeMap<String, ModelReport> {
+    let mut forecasts: BTreeMap<String, Vec<Forecast>> = BTreeMap::new();
+    for (watch, _) in api.board.roster().iter() {
+        for (forecast, _) in api.board.seen(watch).forecasts() {
+            forecasts.entry(forecast.model.to_string()).or_default().push(forecast.clone());
+        }
+    }
+    forecasts.into_iter().map(|(id, forecasts)| (id.clone(), ModelReport::of(id, &forecasts))).collect()
+}
+
+impl ModelReport {
+    /// `forecasts`: at least one.
+    fn of(id: String, forecasts: &[Forecast]) -> Self {
+        fn distinct<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
+            all.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
+        }
+        let (name, version) = id.split_once('@').unwrap_or((&id, ""));
+        let skills: Vec<f64> = forecasts.iter().filter_map(|forecast| forecast.skill).collect();
+        let mean = skills.iter().sum::<f64>() / skills.len().max(1) as f64;
+        let last = forecasts.iter().max_by_key(|forecast| forecast.made_at).expect("at least one");
+        Self {
+            name: name.to_owned(),
+            version: version.to_owned(),
+            role: last.role.name(),
+            trained_at: None,
+            targets: distinct(forecasts.iter().map(|forecast| forecast.target))
+                .into_iter()
+                .map(Target::name)
+                .collect(),
+            intervals: distinct(forecasts.iter().map(|forecast| forecast.interval))
+                .into_iter()
+                .map(|interval| interval.to_string())
+                .collect(),
+            horizons: distinct(forecasts.iter().map(|forecast| forecast.horizon)),
+            last_made_at: last.made_at.to_string(),
+            scores: Scores { against_naive: (!skills.is_empty()).then_some(mean), ..Scores::default() },
+            id,
+        }
+    }
+}
