@@ -147,7 +147,10 @@ pub fn recover(
                         }
                     }
                 }
-                Entry::Config { .. } | Entry::Version { .. } | Entry::Skipped { .. } => {}
+                Entry::Config { .. }
+                | Entry::Version { .. }
+                | Entry::Skipped { .. }
+                | Entry::Outputs { .. } => {}
             }
         })?;
         if bus.depth() >= TELLINGS || !more {
