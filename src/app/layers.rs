@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use secrecy::SecretString;
 use toml::de::{DeTable, DeValue};
 
 /// Variables of ours begin with it, and `__` stands between the parts of a key.
@@ -175,6 +176,21 @@ impl Layers {
             self.complain(key, "must be true or false");
         }
         boolean
+    }
+
+    /// A secret, which only the environment or `.env` may hold. It is taken out: nobody prints it.
+    pub fn secret(&mut self, key: &str) -> Option<SecretString> {
+        let setting = self.settings.get_mut(key)?;
+        let taken = std::mem::replace(&mut setting.value, Value::Other("a secret"));
+        match (&setting.origin, taken) {
+            (Origin::Environment { .. } | Origin::Dotenv { .. }, Value::Raw(text)) => {
+                Some(SecretString::from(text))
+            }
+            _ => {
+                self.complain(key, "a secret stands in the environment, or in a file of its own");
+                None
+            }
+        }
     }
 
     /// The list of texts of a key. A variable or a flag may write it `a,b` or `["a","b"]`;
@@ -381,6 +397,8 @@ impl fmt::Display for Problem {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::ExposeSecret;
+
     use super::*;
 
     fn check_problems(layers: &Layers, expected: &[&str]) {
@@ -462,6 +480,20 @@ mod tests {
                 "my.toml:6: e = <an empty table>: must be text in quotes",
             ],
         );
+    }
+
+    #[test]
+    fn secrets_are_taken_out_and_never_printed() {
+        let mut layers = Layers::default();
+        layers.put_environment([("TAPEWATCH__S".to_owned(), "hidden".to_owned())]);
+        layers.put_file("my.toml", "t = 'hidden too'");
+        assert_eq!(layers.secret("s").unwrap().expose_secret(), "hidden");
+        assert!(layers.secret("t").is_none() && layers.secret("u").is_none());
+        check_problems(
+            &layers,
+            &["my.toml:1: t = <a secret>: a secret stands in the environment, or in a file of its own"],
+        );
+        assert_eq!(layers.get("s").unwrap().value.to_string(), "<a secret>");
     }
 
     #[test]

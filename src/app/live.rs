@@ -47,6 +47,8 @@ use crate::runtime::latency::Latency;
 use crate::runtime::metrics::Metrics;
 use crate::runtime::sink::Sink;
 use crate::runtime::venue_clock::VenueClock;
+use crate::storage::embedded::sink::Embedded;
+use crate::storage::history::History;
 
 #[derive(Debug, clap::Args)]
 pub struct RunArguments {
@@ -80,7 +82,7 @@ pub struct Parts {
 
 /// Each room's lines; order is the order of starting.
 fn plug(ground: &Ground<'_>, parts: &mut Parts) -> Result<(), Failure> {
-    // storage
+    let _history = plug_storage(ground, parts)?;
     // alerts
     // venues
     plug_api(ground, parts)
@@ -107,6 +109,21 @@ fn plug_api(ground: &Ground<'_>, parts: &mut Parts) -> Result<(), Failure> {
         })
     }));
     Ok(())
+}
+
+/// The stores; history is read from the embedded one, where that is enabled.
+fn plug_storage(ground: &Ground<'_>, parts: &mut Parts) -> Result<Option<Arc<History>>, Failure> {
+    let (config, tools) = (&ground.config.storage, &ground.tools);
+    if !config.embedded.enabled {
+        return Ok(None);
+    }
+    let embedded =
+        Embedded::start(&ground.data_dir, &ground.roster, config.embedded, &tools.metrics, &tools.health)
+            .map_err(Failure::failed)?;
+    parts.sinks.push(embedded.sink());
+    let history = embedded.history();
+    parts.keepers.push(Box::new(embedded));
+    Ok(Some(history))
 }
 
 impl From<EngineError> for Failure {

@@ -13,7 +13,7 @@ use crate::domain::event::{Trade, TradeId};
 use crate::domain::insight::{Anomaly, Evidence, Fact, Forecast, Signal};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
-use crate::domain::output::Gap;
+use crate::domain::output::{DataState, Gap};
 use crate::domain::time::UnixNanos;
 use crate::domain::told::IndicatorValues;
 
@@ -104,18 +104,46 @@ fn candle_with_state(label: &Label, candle: &Candle, state: &str, out: &mut Vec<
 /// One row of indicators.csv, and `instrument`: the output of that position. `value` is `null` where the row is
 /// withdrawn.
 pub fn indicator(label: &Label, values: &IndicatorValues, output: usize, out: &mut Vec<u8>) {
+    let row = IndicatorRow {
+        interval: values.interval,
+        open_at: values.open_at,
+        indicator: &values.indicator,
+        output: values.outputs.get(output).copied().unwrap_or_default(),
+        value: values.values.get(output).copied(),
+        revision: values.revision,
+        data_state: values.data_state,
+    };
+    indicator_row(label, row, out);
+}
+
+/// One output of one indicator at one closed candle.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct IndicatorRow<'a> {
+    pub interval: Interval,
+    /// The candle's.
+    pub open_at: UnixNanos,
+    pub indicator: &'a str,
+    pub output: &'a str,
+    /// `None` where the row is withdrawn.
+    pub value: Option<f64>,
+    pub revision: u32,
+    pub data_state: DataState,
+}
+
+/// As [`indicator`], of a row that stands alone.
+pub fn indicator_row(label: &Label, row: IndicatorRow<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(&label.long);
-    interval(values.interval, out);
-    moment(b",\"open_time\":", values.open_at, out);
+    interval(row.interval, out);
+    moment(b",\"open_time\":", row.open_at, out);
     out.extend_from_slice(b",\"indicator\":");
-    text(&values.indicator, out);
+    text(row.indicator, out);
     out.extend_from_slice(b",\"output\":");
-    word(values.outputs.get(output).copied(), out);
+    text(row.output, out);
     out.extend_from_slice(b",\"value\":");
-    optional_float(values.values.get(output).copied(), out);
-    number(b",\"revision\":", u64::from(values.revision), out);
+    optional_float(row.value, out);
+    number(b",\"revision\":", u64::from(row.revision), out);
     out.extend_from_slice(b",\"data_state\":");
-    word(Some(values.data_state.name()), out);
+    word(Some(row.data_state.name()), out);
 }
 
 /// The fields of gaps.jsonl, and `instrument`.
@@ -379,7 +407,7 @@ mod tests {
     use crate::domain::decimal::{Quantity, QuoteVolume, Volume};
     use crate::domain::event::Side;
     use crate::domain::insight::{Action, InsightId, Role, Severity, SignalKind, Target};
-    use crate::domain::output::{DataState, GapId, GapKind, GapState};
+    use crate::domain::output::{GapId, GapKind, GapState};
 
     fn label() -> Label {
         Label::new(&"binance:BTC-USDT".parse().unwrap())

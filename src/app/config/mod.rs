@@ -21,10 +21,12 @@ use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::venue::{self, Venue};
 use crate::engine::config::LiveConfig;
+use crate::storage::config::StorageConfig;
 use crate::venues::config::{Feed, Mode, VenueConfig};
 
 pub mod api;
 pub mod live;
+pub mod storage;
 
 /// What `tapewatch config` prints.
 pub const DEFAULT: &str = include_str!("../../../config/default.toml");
@@ -54,10 +56,10 @@ const KEYS: [&str; 19] = [
 
 /// The keys of each table that has a file of its own; a new one adds a line here, a field to
 /// [`Config`] and its `read` to [`Config::read`].
-const TABLES: [&[&str]; 3] = [&KEYS, &api::KEYS, &live::KEYS];
+const TABLES: [&[&str]; 4] = [&KEYS, &api::KEYS, &live::KEYS, &storage::KEYS];
 
 /// Tables of commands that this version does not have: a file may hold them, nobody reads them.
-const UNREAD_TABLES: [&str; 2] = ["alerts", "storage"];
+const UNREAD_TABLES: [&str; 1] = ["alerts"];
 
 const SHARDS_MAX: u64 = 1_024;
 const INTERVALS_MAX: usize = 64;
@@ -77,6 +79,7 @@ pub struct Config {
     pub journal: JournalConfig,
     pub log: LogConfig,
     pub api: ApiConfig,
+    pub storage: StorageConfig,
     layers: Layers,
 }
 
@@ -178,11 +181,18 @@ impl Config {
         let journal = read_journal(&mut layers);
         let log = read_log(&mut layers);
         let api = api::read(&mut layers, data_dir.as_deref());
-        match (data_dir, engine, live, journal, log, api) {
-            (Some(data_dir), Some(engine), Some(live), Some(journal), Some(log), Some(api))
-                if layers.problems().is_empty() =>
-            {
-                Ok(Self { data_dir, engine, live, venues, journal, log, api, layers })
+        let storage = storage::read(&mut layers);
+        match (data_dir, engine, live, journal, log, api, storage) {
+            (
+                Some(data_dir),
+                Some(engine),
+                Some(live),
+                Some(journal),
+                Some(log),
+                Some(api),
+                Some(storage),
+            ) if layers.problems().is_empty() => {
+                Ok(Self { data_dir, engine, live, venues, journal, log, api, storage, layers })
             }
             _ => Err(ConfigError(layers.into_problems())),
         }
@@ -622,7 +632,7 @@ mod tests {
         check_refused(
             "dir = 'x'",
             &[
-                "my.toml:1: dir = \"x\": unknown key; allowed at the top: api, data_dir, engine, intelligence, journal, log, venues",
+                "my.toml:1: dir = \"x\": unknown key; allowed at the top: api, data_dir, engine, intelligence, journal, log, storage, venues",
             ],
         );
         check_refused(
@@ -661,8 +671,8 @@ mod tests {
 
     #[test]
     fn tables_of_other_versions_are_noticed() {
-        let config = Config::read(layers_with("[alerts]\na = 1\n[storage.embedded]\nenabled = true"));
-        assert_eq!(config.unwrap().unread_tables().into_iter().collect::<Vec<_>>(), ["alerts", "storage"]);
+        let config = Config::read(layers_with("[alerts]\na = 1"));
+        assert_eq!(config.unwrap().unread_tables().into_iter().collect::<Vec<_>>(), ["alerts"]);
     }
 
     #[test]

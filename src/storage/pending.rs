@@ -1,0 +1,231 @@
+//! What was told and is not kept yet: the bounded queue before a store's writer.
+//!
+//! Batches stay in it until they are kept elsewhere, so that whoever reads history looks here first and
+//! misses nothing. `offer` costs the shard a lock and wakes nobody: the writer looks every few
+//! milliseconds.
+//!
+//! **When it is full** a batch is dropped and counted, and no barrier is reached any more: the last
+//! snapshot that counts then lies before the dropped batch, and the next start tells it again. Writers
+//! keep it from coming to that: they move what waits to disk before the queue is full.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::runtime::metrics::QueueMeter;
+use crate::runtime::sink::{Barrier, Batch};
+
+/// One entry, in order.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    Batch(Arc<Batch>),
+    /// Reached once everything before it is kept.
+    Barrier(Barrier),
+}
+
+/// The queue; clones share it.
+#[derive(Clone, Debug)]
+pub struct Pending {
+    shared: Arc<Mutex<Queue>>,
+    /// More tellings than this are not held.
+    tellings_max: usize,
+    meter: QueueMeter,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    entries: VecDeque<Entry>,
+    tellings: usize,
+    barriers: usize,
+    /// Whether a batch was ever dropped.
+    has_dropped: bool,
+    /// Rows that were taken out and wait on disk.
+    spooled: bool,
+    closed: bool,
+}
+
+impl Pending {
+    pub fn new(tellings_max: usize, meter: QueueMeter) -> Self {
+        Self { shared: Arc::default(), tellings_max, meter }
+    }
+
+    /// `false`: it was full, and the batch is dropped.
+    pub fn offer(&self, batch: &Arc<Batch>) -> bool {
+        let mut queue = self.lock();
+        let tellings = queue.tellings + batch.tellings.len();
+        // One batch always fits, however large.
+        if queue.closed || (tellings > self.tellings_max && queue.tellings > 0) {
+            queue.has_dropped = true;
+            drop(queue);
+            self.meter.dropped.inc_by(batch.tellings.len() as u64);
+            return false;
+        }
+        queue.tellings = tellings;
+        queue.entries.push_back(Entry::Batch(batch.clone()));
+        self.meter.depth.set(tellings as i64);
+        true
+    }
+
+    pub fn mark(&self, barrier: Barrier) {
+        let mut queue = self.lock();
+        queue.barriers += 1;
+        queue.entries.push_back(Entry::Barrier(barrier));
+    }
+
+    /// The first entries, up to about so many tellings (at least one entry, where there is one); they stay.
+    pub fn peek(&self, tellings_max: usize) -> Vec<Entry> {
+        let queue = self.lock();
+        let mut tellings = 0;
+        let mut taken = Vec::new();
+        for entry in &queue.entries {
+            if let Entry::Batch(batch) = entry {
+                tellings += batch.tellings.len();
+                if tellings > tellings_max && !taken.is_empty() {
+                    break;
+                }
+            }
+            taken.push(entry.clone());
+        }
+        taken
+    }
+
+    /// The first `count` entries are kept elsewhere: they go, and the barriers among them are reached.
+    pub fn done(&self, count: usize, sink: &'static str) {
+        let (gone, has_dropped) = {
+            let mut queue = self.lock();
+            let gone: Vec<Entry> = queue.entries.drain(..count).collect();
+            queue.tellings -= gone.iter().map(Entry::tellings).sum::<usize>();
+            queue.barriers -= gone.iter().filter(|entry| matches!(entry, Entry::Barrier(_))).count();
+            self.meter.depth.set(queue.tellings as i64);
+            (gone, queue.has_dropped)
+        };
+        for entry in gone {
+            if let Entry::Barrier(barrier) = entry
+                && !has_dropped
+            {
+                barrier.reach(sink);
+            }
+        }
+    }
+
+    /// Every batch that is not kept yet, in order.
+    ///
+    /// Whoever then reads the store misses nothing: a batch leaves the queue after it was committed.
+    /// `None`: some of it waits on disk.
+    pub fn batches(&self) -> Option<Vec<Arc<Batch>>> {
+        let queue = self.lock();
+        if queue.spooled {
+            return None;
+        }
+        let batch = |entry: &Entry| match entry {
+            Entry::Batch(batch) => Some(batch.clone()),
+            Entry::Barrier(_) => None,
+        };
+        Some(queue.entries.iter().filter_map(batch).collect())
+    }
+
+    /// Whether rows wait on disk; set before the entries that hold them go.
+    pub fn set_spooled(&self, spooled: bool) {
+        self.lock().spooled = spooled;
+    }
+
+    /// How many tellings wait.
+    pub fn len(&self) -> usize {
+        self.lock().tellings
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lock().entries.is_empty()
+    }
+
+    /// Whether somebody waits for what is in it to be kept.
+    pub fn has_barrier(&self) -> bool {
+        self.lock().barriers > 0
+    }
+
+    /// Whether it is so full that its writer should make room on disk.
+    pub fn is_crowded(&self) -> bool {
+        self.lock().tellings > self.tellings_max / 2
+    }
+
+    pub fn has_dropped(&self) -> bool {
+        self.lock().has_dropped
+    }
+
+    /// Takes nothing more; what is in it is still to be worked off.
+    pub fn close(&self) {
+        self.lock().closed = true;
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    fn tellings(&self) -> usize {
+        match self {
+            Self::Batch(batch) => batch.tellings.len(),
+            Self::Barrier(_) => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::output::{Position, Refusal};
+    use crate::domain::told::{Told, Watch};
+    use crate::runtime::clock::Mono;
+    use crate::runtime::metrics::Metrics;
+    use crate::runtime::sink::Telling;
+
+    fn batch(tellings: usize) -> Arc<Batch> {
+        let telling = Telling {
+            watch: Watch(0),
+            cause_seq: 1,
+            at: Position(1),
+            received: None,
+            told: Told::Refused { at: Position(1), reason: Refusal::IdMissing },
+        };
+        Arc::new(Batch { tellings: vec![telling; tellings], published: Mono::now(), recovered: false })
+    }
+
+    #[test]
+    fn what_is_kept_goes_and_barriers_follow_it() {
+        let metrics = Metrics::new();
+        let pending = Pending::new(10, metrics.queue("store"));
+        let (barrier, reached) = Barrier::new(1);
+        assert!(pending.offer(&batch(4)));
+        pending.mark(barrier);
+        assert!(pending.offer(&batch(6)) && !pending.offer(&batch(1)));
+        assert_eq!((pending.len(), metrics.queue("store").dropped.get()), (10, 1));
+        assert_eq!(pending.peek(4).len(), 2);
+        assert_eq!(pending.peek(1).len(), 2);
+        assert_eq!(pending.peek(100).len(), 3);
+        pending.done(1, "store");
+        assert_eq!((pending.len(), reached.len()), (6, 0));
+        pending.done(1, "store");
+        // Dropped rows are told again only from a snapshot before them: none may count from now on.
+        assert_eq!(reached.len(), 0);
+        assert_eq!(pending.batches().map(|batches| batches.len()), Some(1));
+        pending.set_spooled(true);
+        assert!(pending.batches().is_none());
+    }
+
+    #[test]
+    fn barriers_are_reached_in_order() {
+        let pending = Pending::new(10, Metrics::new().queue("store"));
+        let (barrier, reached) = Barrier::new(1);
+        pending.offer(&batch(40));
+        pending.mark(barrier);
+        pending.done(2, "store");
+        assert_eq!(reached.try_recv(), Ok("store"));
+        assert!(pending.is_empty());
+        pending.close();
+        assert!(!pending.offer(&batch(1)) && pending.is_closed());
+    }
+}
