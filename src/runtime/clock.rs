@@ -22,6 +22,9 @@ pub fn now() -> UnixNanos {
 pub struct Mono(u64);
 
 impl Mono {
+    /// When the process first asked.
+    pub const ZERO: Self = Self(0);
+
     pub fn now() -> Self {
         static FIRST: OnceLock<Instant> = OnceLock::new();
         #[expect(clippy::disallowed_methods, reason = "the one place that may")]
@@ -32,6 +35,11 @@ impl Mono {
     /// The moment that much later.
     pub fn after(self, time: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
+    /// Time since `earlier`; zero where it lies behind.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.nanos_since(earlier))
     }
 
     /// Nanoseconds since `earlier`; 0 where it lies behind.
