@@ -36,6 +36,7 @@ use crate::api::state::Api;
 use crate::app::config::Config;
 use crate::app::logging;
 use crate::app::outcome::Failure;
+use crate::app::watching;
 use crate::domain::told::Roster;
 use crate::domain::venue::Venue;
 use crate::engine::assembly::{Connect, Opened, Plan, Tools};
@@ -85,6 +86,8 @@ fn plug(ground: &Ground<'_>, parts: &mut Parts) -> Result<(), Failure> {
     let _history = plug_storage(ground, parts)?;
     // alerts
     // venues
+    watching::plug(ground, parts)?;
+    // api
     plug_api(ground, parts)
 }
 

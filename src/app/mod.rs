@@ -16,3 +16,4 @@ pub mod outcome;
 pub mod quantity;
 pub mod replay;
 pub mod simulate;
+pub mod watching;
