@@ -12,12 +12,15 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::analytics::rolling::state::State;
+use crate::domain::event::Unfillable;
 use crate::domain::instrument::Instrument;
 use crate::domain::output::{Gap, GapId, GapKind, GapState};
-use crate::domain::time::UnixNanos;
+use crate::domain::time::{NANOS_PER_DAY, UnixNanos};
 
 /// How long missing ids may come late before they are a gap.
 pub const CLAIM_AFTER_NANOS: i64 = 500_000_000;
+/// How long an unfillable gap is counted among those that are missing.
+pub const UNFILLABLE_COUNTS_NANOS: i64 = NANOS_PER_DAY;
 /// Holes in the ids of one instrument that are remembered.
 pub const HOLES_MAX: usize = 65_536;
 
@@ -29,6 +32,8 @@ struct Hole {
     to: UnixNanos,
     /// `None` while it is only suspected.
     claimed: Option<GapId>,
+    /// The venue cannot give it: why, and when that was told. It is claimed then.
+    unfillable: Option<(Unfillable, UnixNanos)>,
 }
 
 impl Hole {
@@ -39,6 +44,19 @@ impl Hole {
         let mut claimed = self.claimed.map(|id| id.0);
         state.option_word(&mut claimed);
         self.claimed = claimed.map(GapId);
+        let mut some = self.unfillable.is_some();
+        state.bool(&mut some);
+        self.unfillable = some.then(|| self.unfillable.unwrap_or((Unfillable::NotAtVenue, UnixNanos(0))));
+        if let Some((reason, since)) = &mut self.unfillable {
+            let mut at = Unfillable::ALL.iter().position(|one| one == reason).unwrap_or(0);
+            state.index(&mut at, Unfillable::ALL.len() - 1);
+            *reason = Unfillable::ALL[at];
+            state.i64(&mut since.0);
+        }
+    }
+
+    fn gap_state(&self) -> GapState {
+        if self.unfillable.is_some() { GapState::Unfillable } else { GapState::Open }
     }
 }
 
@@ -47,7 +65,8 @@ fn restored_holes(count: usize, state: &mut State<'_>) -> BTreeMap<u64, Hole> {
     let mut before = None;
     for _ in 0..count {
         let mut first = 0;
-        let mut hole = Hole { last: 0, from: UnixNanos(0), to: UnixNanos(0), claimed: None };
+        let (from, to) = (UnixNanos(0), UnixNanos(0));
+        let mut hole = Hole { last: 0, from, to, claimed: None, unfillable: None };
         state.word(&mut first);
         hole.state(state);
         state.check(before.is_none_or(|last| last < first) && first <= hole.last, "holes overlap");
@@ -110,9 +129,16 @@ pub struct Gaps {
 }
 
 impl Gaps {
-    /// Holes in the ids that were told.
-    pub fn claimed(&self) -> usize {
-        self.holes.values().filter(|hole| hole.claimed.is_some()).count()
+    /// Gaps in ids that were told and are not filled, those aside that are unfillable for so long that
+    /// nobody waits for them any more.
+    pub fn waited_for(&self, now: UnixNanos) -> usize {
+        let waits = |hole: &&Hole| {
+            hole.claimed.is_some()
+                && hole
+                    .unfillable
+                    .is_none_or(|(_, since)| now.0.saturating_sub(since.0) < UNFILLABLE_COUNTS_NANOS)
+        };
+        self.holes.values().filter(waits).count()
     }
 
     pub fn new(instrument: Instrument) -> Self {
@@ -247,10 +273,15 @@ impl Gaps {
     /// The ids `first..=last` were skipped; `now` is the newest time known.
     pub fn suspect(&mut self, first: u64, last: u64, between: (UnixNanos, UnixNanos), now: UnixNanos) {
         let (from, to) = (between.0.min(between.1), between.0.max(between.1));
-        self.holes.insert(first, Hole { last, from, to, claimed: None });
+        self.holes.insert(first, Hole { last, from, to, claimed: None, unfillable: None });
         self.suspects.push_back((UnixNanos(now.0.saturating_add(CLAIM_AFTER_NANOS)), first));
         self.add_span(from, to);
-        if self.holes.len() > HOLES_MAX
+        self.forget_oldest();
+    }
+
+    /// Forgets what is too much.
+    fn forget_oldest(&mut self) {
+        while self.holes.len() > HOLES_MAX
             && let Some((&oldest, _)) = self.holes.first_key_value()
         {
             if self.holes[&oldest].claimed.is_none() {
@@ -300,6 +331,7 @@ impl Gaps {
             from: hole.from,
             to: hole.to,
             state,
+            reason: hole.unfillable.map(|(reason, _)| reason).filter(|_| state == GapState::Unfillable),
         });
     }
 
@@ -332,7 +364,8 @@ impl Gaps {
             }
             remains = true;
             self.add_span(from, to);
-            let mut rest = Hole { last: to_id, from, to, claimed: None };
+            // A venue that gives some of it may give the rest: it is open again.
+            let mut rest = Hole { last: to_id, from, to, claimed: None, unfillable: None };
             if hole.claimed.is_some() {
                 let id = keeps
                     .take()
@@ -352,6 +385,48 @@ impl Gaps {
             self.tell_ids(gap, first, &hole, GapState::Filled);
         }
         Some(Filled { repaired: hole.claimed.is_some() })
+    }
+
+    /// The venue cannot give the ids `first..=last`: what of them is missing is told as unfillable. A
+    /// hole that reaches beyond falls into pieces.
+    pub fn give_up(&mut self, first: u64, last: u64, reason: Unfillable, now: UnixNanos) {
+        let before = self.holes.range(..first).next_back().filter(|(_, hole)| hole.last >= first);
+        let inside = self.holes.range(first..=last);
+        let touched: Vec<u64> = before.into_iter().chain(inside).map(|(&first, _)| first).collect();
+        for start in touched {
+            let Some(hole) = self.holes.remove(&start) else { continue };
+            if hole.unfillable.is_some_and(|(known, _)| known == reason) {
+                self.holes.insert(start, hole);
+                continue;
+            }
+            self.remove_span(hole.from, hole.to);
+            let mut keeps = hole.claimed;
+            let pieces = [
+                (start, first.wrapping_sub(1), start < first, false),
+                (start.max(first), hole.last.min(last), true, true),
+                (last.wrapping_add(1), hole.last, last < hole.last, false),
+            ];
+            for (from_id, to_id, exists, given_up) in pieces {
+                if !exists {
+                    continue;
+                }
+                self.add_span(hole.from, hole.to);
+                let mut piece = Hole { last: to_id, ..hole.clone() };
+                if given_up {
+                    piece.unfillable = Some((reason, now));
+                }
+                if given_up || hole.claimed.is_some() {
+                    let named = || identity(&self.instrument, GapKind::Ids, &from_id.to_string());
+                    let id = keeps.take().unwrap_or_else(named);
+                    piece.claimed = Some(id);
+                    self.tell_ids(id, from_id, &piece, piece.gap_state());
+                } else if from_id != start {
+                    self.suspects.push_back((UnixNanos(now.0.saturating_add(CLAIM_AFTER_NANOS)), from_id));
+                }
+                self.holes.insert(from_id, piece);
+            }
+        }
+        self.forget_oldest();
     }
 
     /// The numbering started anew between these trades: what was missing can no longer be told by ids.
@@ -410,6 +485,7 @@ impl Gaps {
             from,
             to,
             state: GapState::Open,
+            reason: None,
         });
     }
 
@@ -498,6 +574,41 @@ mod tests {
         assert_eq!(told(&mut gaps), ["ids 7..7 30-70 open", "ids 7..7 30-70 filled"]);
         assert!(!gaps.touches(UnixNanos(0), UnixNanos(1_000)));
         assert!(!gaps.is_missing(7));
+    }
+
+    #[test]
+    fn what_the_venue_cannot_give_is_told_with_its_reason_and_may_still_come() {
+        let mut gaps = gaps();
+        let now = UnixNanos(NANOS_PER_DAY);
+        gaps.suspect(5, 9, (UnixNanos(10), UnixNanos(90)), UnixNanos(90));
+        gaps.suspect(20, 22, (UnixNanos(95), UnixNanos(99)), UnixNanos(99));
+        gaps.claim_due(UnixNanos(90 + CLAIM_AFTER_NANOS));
+        let whole = gaps.take_told().unwrap()[0].id;
+        gaps.give_up(6, 21, Unfillable::OutOfReach, now);
+        let told_now = gaps.told.clone();
+        let reasons: Vec<_> = told_now.iter().map(|gap| gap.reason).collect();
+        assert_eq!(reasons, [None, Some(Unfillable::OutOfReach), Some(Unfillable::OutOfReach)]);
+        assert_eq!((told_now[0].id, told_now[1].id == whole), (whole, false));
+        assert_eq!(
+            told(&mut gaps),
+            ["ids 5..5 10-90 open", "ids 6..9 10-90 unfillable", "ids 20..21 95-99 unfillable"]
+        );
+        gaps.give_up(6, 9, Unfillable::OutOfReach, now);
+        assert_eq!(told(&mut gaps), [""; 0]);
+        assert!(gaps.touches(UnixNanos(50), UnixNanos(51)));
+        // What was only suspected is claimed in its own time.
+        gaps.claim_due(UnixNanos(now.0 + CLAIM_AFTER_NANOS));
+        assert_eq!(told(&mut gaps), ["ids 22..22 95-99 open"]);
+        assert_eq!(gaps.waited_for(UnixNanos(now.0 + UNFILLABLE_COUNTS_NANOS - 1)), 4);
+        assert_eq!(gaps.waited_for(UnixNanos(now.0 + UNFILLABLE_COUNTS_NANOS)), 2);
+        gaps.fill(7, UnixNanos(50), &mut None);
+        assert_eq!(told(&mut gaps), ["ids 6..6 10-50 open", "ids 8..9 50-90 open"]);
+        gaps.give_up(0, u64::MAX, Unfillable::Refused, now);
+        assert_eq!(gaps.take_told().unwrap().len(), 5);
+        for (id, at) in [(5, 20), (6, 30), (8, 60), (9, 70), (20, 96), (21, 97), (22, 98)] {
+            assert_eq!(gaps.fill(id, UnixNanos(at), &mut None), Some(Filled { repaired: true }));
+        }
+        assert_eq!((gaps.waited_for(now), gaps.spans.len()), (0, 0));
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::domain::venue::IdRule;
 pub const WINDOW_DEFAULT: usize = 128;
 
 /// Rises with every change of what [`SymbolPipeline::save`] writes, or of what follows from it.
-const STATE_VERSION: u32 = 1;
+const STATE_VERSION: u32 = 2;
 
 /// Indicators with more state than that are not touched ahead: reading it all would cost more than it spares.
 const TOUCH_WORDS_MAX: usize = 128;
@@ -233,9 +233,9 @@ impl<'s> SymbolPipeline<'s> {
         self.seq
     }
 
-    /// Gaps in ids that are told and not filled.
+    /// Gaps in ids that are told and not filled; unfillable ones for a day.
     pub fn gaps_open(&self) -> usize {
-        self.gaps.claimed()
+        self.gaps.waited_for(self.watermark)
     }
 
     /// The highest id of the run that trades go on with; `None` where ids do not count.
@@ -318,7 +318,10 @@ impl<'s> SymbolPipeline<'s> {
                 self.watermark = self.watermark.max(*venue_at);
                 self.settle(None, archive, out);
             }
-            Event::Unfillable { .. } => self.settle(None, archive, out),
+            Event::Unfillable { first_id, last_id, reason } => {
+                self.gaps.give_up(*first_id, *last_id, *reason, self.watermark);
+                self.settle(None, archive, out);
+            }
             Event::Status { venue_at, .. } => {
                 self.watermark = self.watermark.max(*venue_at);
                 self.settle(None, archive, out);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::domain::candle::Candle;
-use crate::domain::event::Trade;
+use crate::domain::event::{Trade, Unfillable};
 use crate::domain::insight::{Anomaly, Forecast, Signal};
 use crate::domain::interval::Interval;
 use crate::domain::time::UnixNanos;
@@ -111,6 +111,8 @@ pub struct Gap {
     /// The first known trade after it.
     pub to: UnixNanos,
     pub state: GapState,
+    /// Why it is unfillable; `None` where it is not.
+    pub reason: Option<Unfillable>,
 }
 
 /// Why an event that could be read was not taken.

@@ -146,7 +146,7 @@ pub fn indicator_row(label: &Label, row: IndicatorRow<'_>, out: &mut Vec<u8>) {
     word(Some(row.data_state.name()), out);
 }
 
-/// The fields of gaps.jsonl, and `instrument`.
+/// The fields of gaps.jsonl, and `instrument`; `reason` only where it is unfillable.
 pub fn gap(label: &Label, gap: &Gap, out: &mut Vec<u8>) {
     hexadecimal(b"\"id\":", gap.id.0, out);
     out.push(b',');
@@ -168,6 +168,10 @@ pub fn gap(label: &Label, gap: &Gap, out: &mut Vec<u8>) {
     moment(b",\"to\":", gap.to, out);
     out.extend_from_slice(b",\"state\":");
     word(Some(gap.state.name()), out);
+    if let Some(reason) = gap.reason {
+        out.extend_from_slice(b",\"reason\":");
+        word(Some(reason.name()), out);
+    }
 }
 
 /// `id`, `instrument`, `detector`, `interval`, `exchange_at`, `channel`, `score`, `threshold`, `evidence`,
@@ -405,7 +409,7 @@ mod tests {
     use super::*;
     use crate::domain::candle::{CandleState, Ohlc, Origin};
     use crate::domain::decimal::{Quantity, QuoteVolume, Volume};
-    use crate::domain::event::Side;
+    use crate::domain::event::{Side, Unfillable};
     use crate::domain::insight::{Action, InsightId, Role, Severity, SignalKind, Target};
     use crate::domain::output::{GapId, GapKind, GapState};
 
@@ -518,13 +522,18 @@ mod tests {
             from: UnixNanos(0),
             to: UnixNanos(1_500_000_000),
             state: GapState::Open,
+            reason: None,
         };
         let expected = json!({
             "id": "00000000000000ab", "instrument": "binance:BTC-USDT", "venue": "binance",
             "symbol": "BTC-USDT", "kind": "ids", "first_missing_id": "5", "last_missing_id": null,
             "from": "1970-01-01T00:00:00Z", "to": "1970-01-01T00:00:01.500Z", "state": "open",
         });
-        check(|label, out| gap(label, &told, out), expected);
+        check(|label, out| gap(label, &told, out), expected.clone());
+        let mut expected = expected;
+        let unfillable = Gap { state: GapState::Unfillable, reason: Some(Unfillable::OutOfReach), ..told };
+        (expected["state"], expected["reason"]) = (json!("unfillable"), json!("out_of_reach"));
+        check(|label, out| gap(label, &unfillable, out), expected);
     }
 
     #[test]

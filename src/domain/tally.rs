@@ -162,6 +162,7 @@ impl Tally {
         self.pair(gap.from.0.cast_unsigned(), gap.to.0.cast_unsigned());
         self.text(gap.kind.name());
         self.text(gap.state.name());
+        self.text(gap.reason.map_or("", |reason| reason.name()));
     }
 
     fn anomaly(&mut self, cause_seq: u64, anomaly: &Anomaly) {
@@ -279,6 +280,7 @@ mod tests {
             from: UnixNanos(3),
             to: UnixNanos(4),
             state: GapState::Open,
+            reason: None,
         };
         let filled = Gap { state: GapState::Filled, ..gap.clone() };
         let told = |seq: u64, trade: Trade| tally_of(|tally| tally.take(seq, Output::Trade(&trade)));

@@ -313,6 +313,7 @@ mod tests {
             from: UnixNanos(0),
             to: UnixNanos(to),
             state,
+            reason: None,
         }
     }
 

@@ -147,6 +147,8 @@ pub struct GapRow {
     to: String,
     /// `open`, `filled` or `unfillable`.
     state: String,
+    /// Only where it is unfillable: `not_at_venue`, `out_of_reach` or `refused`.
+    reason: Option<String>,
 }
 
 #[derive(ToSchema)]

@@ -10,6 +10,7 @@ use ethnum::U256;
 
 use crate::domain::candle::{Candle, CandleState, Ohlc, Origin};
 use crate::domain::decimal::{Amount, Decimal, Price};
+use crate::domain::event::Unfillable;
 use crate::domain::interval::Interval;
 use crate::domain::output::{DataState, Gap, GapId, GapKind, GapState};
 use crate::domain::time::UnixNanos;
@@ -219,7 +220,8 @@ pub fn encode_gap(gap: &Gap, out: &mut Vec<u8>) {
         GapState::Unfillable => 2,
     };
     let ids = gap.first_missing_id.zip(gap.last_missing_id);
-    out.extend_from_slice(&[kind, state, u8::from(ids.is_some())]);
+    let reason = Unfillable::ALL.iter().position(|&reason| Some(reason) == gap.reason).map_or(0, |at| at + 1);
+    out.extend_from_slice(&[kind, state, u8::from(ids.is_some()), reason as u8]);
     out.extend_from_slice(&gap.from.0.to_le_bytes());
     out.extend_from_slice(&gap.to.0.to_le_bytes());
     if let Some((first, last)) = ids {
@@ -230,7 +232,7 @@ pub fn encode_gap(gap: &Gap, out: &mut Vec<u8>) {
 
 pub fn decode_gap(key: Key, bytes: &[u8]) -> Option<Gap> {
     let mut rest = bytes;
-    let [kind, state, has_ids] = take(&mut rest)?;
+    let [kind, state, has_ids, reason] = take(&mut rest)?;
     let from = UnixNanos(i64::from_le_bytes(take(&mut rest)?));
     let to = UnixNanos(i64::from_le_bytes(take(&mut rest)?));
     let mut id = || Some(u64::from_le_bytes(take(&mut rest)?));
@@ -246,6 +248,10 @@ pub fn decode_gap(key: Key, bytes: &[u8]) -> Option<Gap> {
         from,
         to,
         state: *[GapState::Open, GapState::Filled, GapState::Unfillable].get(usize::from(state))?,
+        reason: match usize::from(reason).checked_sub(1) {
+            Some(at) => Some(*Unfillable::ALL.get(at)?),
+            None => None,
+        },
     })
 }
 
@@ -382,6 +388,7 @@ mod tests {
                 from: UnixNanos(1),
                 to: UnixNanos(2),
                 state: GapState::Unfillable,
+                reason: ids.map(|_| Unfillable::OutOfReach),
             };
             let key = Key {
                 instrument: InstrumentIndex(0),

@@ -126,7 +126,7 @@ pub fn write_gap(instrument: &Instrument, gap: &Gap, out: &mut Vec<u8>) {
     let line = format!(
         concat!(
             r#"{{"id":"{}","venue":"{}","symbol":"{}","kind":"{}","first_missing_id":{},"#,
-            r#""last_missing_id":{},"from":"{}","to":"{}","state":"{}"}}"#,
+            r#""last_missing_id":{},"from":"{}","to":"{}","state":"{}"{}}}"#,
             "\n"
         ),
         gap.id,
@@ -138,6 +138,7 @@ pub fn write_gap(instrument: &Instrument, gap: &Gap, out: &mut Vec<u8>) {
         gap.from,
         gap.to,
         gap.state.name(),
+        gap.reason.map_or(String::new(), |reason| format!(r#","reason":"{}""#, reason.name())),
     );
     out.extend_from_slice(line.as_bytes());
 }
@@ -180,6 +181,7 @@ mod tests {
     use super::*;
     use crate::domain::candle::{CandleState, Ohlc, Origin};
     use crate::domain::decimal::{Price, QuoteVolume, Volume};
+    use crate::domain::event::Unfillable;
     use crate::domain::output::{GapId, GapKind, GapState};
 
     fn check_candle(candle: &Candle, expected: &str) {
@@ -270,6 +272,7 @@ mod tests {
             from: UnixNanos(0),
             to: UnixNanos(1_500_000_000),
             state: GapState::Open,
+            reason: None,
         };
         let mut out = Vec::new();
         write_gap(&instrument, &gap, &mut out);
@@ -280,6 +283,11 @@ mod tests {
             "from": "1970-01-01T00:00:00Z", "to": "1970-01-01T00:00:01.500Z", "state": "open",
         });
         assert_eq!(read, expected);
+        (gap.state, gap.reason) = (GapState::Unfillable, Some(Unfillable::Refused));
+        out.clear();
+        write_gap(&instrument, &gap, &mut out);
+        let read: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        assert_eq!((&read["state"], &read["reason"]), (&"unfillable".into(), &"refused".into()));
         (gap.first_missing_id, gap.last_missing_id) = (None, None);
         out.clear();
         write_gap(&instrument, &gap, &mut out);

@@ -470,6 +470,7 @@ mod tests {
             from: UnixNanos((START + from) * SECOND),
             to: UnixNanos((START + from + 1) * SECOND),
             state,
+            reason: None,
         }
     }
 

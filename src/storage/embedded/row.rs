@@ -196,6 +196,10 @@ impl Row {
         self.int(gap.from.0);
         self.int(gap.to.0);
         self.word(gap.state.name());
+        match gap.reason {
+            Some(reason) => self.word(reason.name()),
+            None => self.cells.push(Cell::Null),
+        }
     }
 
     fn insight(

@@ -49,7 +49,7 @@ CREATE TABLE stops (
 CREATE TABLE gaps (
   at INTEGER NOT NULL, id INTEGER NOT NULL, instrument INTEGER NOT NULL, cause_seq INTEGER NOT NULL,
   kind TEXT NOT NULL, first_missing_id TEXT, last_missing_id TEXT, \"from\" INTEGER NOT NULL, \"to\" INTEGER NOT NULL,
-  state TEXT NOT NULL, PRIMARY KEY (instrument, id)) WITHOUT ROWID, STRICT;
+  state TEXT NOT NULL, reason TEXT, PRIMARY KEY (instrument, id)) WITHOUT ROWID, STRICT;
 CREATE INDEX gaps_by_time ON gaps (at, id);
 CREATE TABLE anomalies (
   at INTEGER NOT NULL, id INTEGER NOT NULL, instrument INTEGER NOT NULL, interval INTEGER, kind TEXT NOT NULL,

@@ -38,11 +38,12 @@ WHERE excluded.revision >= revision";
 // `at` stays what it was when the gap was first told: pages are ordered by it, and a gap that shrinks
 // must not wander between them.
 const GAP: &str = "
-INSERT INTO gaps (at, instrument, id, cause_seq, kind, first_missing_id, last_missing_id, \"from\", \"to\", state)
-VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)
+INSERT INTO gaps (at, instrument, id, cause_seq, kind, first_missing_id, last_missing_id, \"from\", \"to\", state,
+  reason)
+VALUES (?1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
 ON CONFLICT DO UPDATE SET cause_seq = excluded.cause_seq, first_missing_id = excluded.first_missing_id,
   last_missing_id = excluded.last_missing_id, \"from\" = excluded.\"from\", \"to\" = excluded.\"to\",
-  state = excluded.state
+  state = excluded.state, reason = excluded.reason
 WHERE excluded.cause_seq >= cause_seq";
 
 // Never amended: the first telling is the one.

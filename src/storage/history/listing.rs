@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use rusqlite::types::Value;
 use rusqlite::{Connection, params, params_from_iter};
 
+use crate::domain::event::Unfillable;
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::output::{Gap, GapId, GapKind, GapState};
@@ -96,7 +97,8 @@ impl History {
             }
         }
         let rows = self.read(|connection| {
-            let columns = "t.kind, t.first_missing_id, t.last_missing_id, t.\"from\", t.\"to\", t.state";
+            let columns =
+                "t.kind, t.first_missing_id, t.last_missing_id, t.\"from\", t.\"to\", t.state, t.reason";
             let stored = select(connection, Table::Gaps, columns, query, after.as_ref(), read_gap)?;
             let mut rows: BTreeMap<Key, (Instrument, Gap)> =
                 stored.into_iter().map(|(key, instrument, gap)| (key, (instrument, gap))).collect();
@@ -265,5 +267,12 @@ fn read_gap(row: &rusqlite::Row<'_>) -> Result<Gap, ReadError> {
             .into_iter()
             .find(|known| known.name() == state)
             .ok_or(ReadError::Row("state of a gap"))?,
+        reason: match row.get::<_, Option<String>>(9)? {
+            None => None,
+            Some(text) => {
+                let known = Unfillable::ALL.into_iter().find(|known| known.name() == text);
+                Some(known.ok_or(ReadError::Row("reason of a gap"))?)
+            }
+        },
     })
 }

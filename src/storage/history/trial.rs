@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::domain::candle::{Candle, CandleState, Ohlc, Origin};
 use crate::domain::decimal::{Price, QuoteVolume, Volume};
+use crate::domain::event::Unfillable;
 use crate::domain::insight::{Evidence, Fact, InsightId, Severity, Signal, SignalKind};
 use crate::domain::output::{DataState, Gap, GapId, GapKind, GapState, Position};
 use crate::domain::time::UnixNanos;
@@ -77,6 +78,7 @@ pub fn gap(id: u64, from_minute: i64, state: GapState) -> Gap {
         from: UnixNanos(START + from_minute * MINUTE),
         to: UnixNanos(START + (from_minute + 1) * MINUTE),
         state,
+        reason: (state == GapState::Unfillable).then_some(Unfillable::OutOfReach),
     }
 }
 
