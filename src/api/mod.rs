@@ -5,6 +5,7 @@ pub mod bucket;
 pub mod config;
 pub mod door;
 pub mod exposition;
+pub mod feed;
 pub mod gate;
 pub mod keys;
 pub mod openapi;

@@ -1,0 +1,93 @@
+//! The hub's inbox: how shards hand over batches without ever waiting.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+use crate::api::feed::message::messages_of;
+use crate::runtime::metrics::QueueMeter;
+use crate::runtime::sink::{Barrier, Batch, Sink};
+
+/// Batches that may wait. When it is full a batch is not taken: its messages are counted, and every
+/// client is told of the hole in a gap frame; history has them.
+const BATCHES_MAX: usize = 4_096;
+
+#[derive(Debug)]
+pub struct Inbox {
+    waiting: Mutex<Waiting>,
+    /// Wakes the hub.
+    pub bell: Notify,
+    meter: QueueMeter,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    items: VecDeque<Item>,
+    batches: usize,
+    /// Messages that were not taken since the hub last looked.
+    lost: u64,
+}
+
+#[derive(Debug)]
+pub enum Item {
+    Batch(Arc<Batch>),
+    /// Snapshots wait for it: never refused, and there are as few as snapshots.
+    Mark(Barrier),
+}
+
+impl Inbox {
+    pub fn new(meter: QueueMeter) -> Self {
+        Self { waiting: Mutex::default(), bell: Notify::new(), meter }
+    }
+
+    /// What waits, moved behind `items`, and how many messages were lost after it.
+    pub fn take(&self, items: &mut VecDeque<Item>) -> u64 {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        items.append(&mut waiting.items);
+        waiting.batches = 0;
+        self.meter.depth.set(0);
+        std::mem::take(&mut waiting.lost)
+    }
+
+    fn ring_if(&self, was_empty: bool) {
+        // Whoever finds something waiting knows that the bell has rung.
+        if was_empty {
+            self.bell.notify_one();
+        }
+    }
+}
+
+impl Sink for Inbox {
+    fn name(&self) -> &'static str {
+        "feed"
+    }
+
+    fn offer(&self, batch: &Arc<Batch>) {
+        let was_empty = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let was_empty = waiting.items.is_empty() && waiting.lost == 0;
+            if waiting.batches >= BATCHES_MAX {
+                let messages: usize = batch.tellings.iter().map(|telling| messages_of(&telling.told)).sum();
+                waiting.lost += messages as u64;
+                self.meter.dropped.inc_by(messages as u64);
+            } else {
+                waiting.items.push_back(Item::Batch(batch.clone()));
+                waiting.batches += 1;
+                self.meter.depth.set(waiting.batches as i64);
+            }
+            was_empty
+        };
+        self.ring_if(was_empty);
+    }
+
+    fn mark(&self, barrier: Barrier) {
+        let was_empty = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let was_empty = waiting.items.is_empty() && waiting.lost == 0;
+            waiting.items.push_back(Item::Mark(barrier));
+            was_empty
+        };
+        self.ring_if(was_empty);
+    }
+}
