@@ -26,8 +26,10 @@ use tapewatch::engine::data_dir::DataDir;
 use tapewatch::engine::shard::Fault;
 use tapewatch::engine::symbol::Symbol;
 use tapewatch::engine::symbol_actor::Voice;
+use tapewatch::engine::verify::{NoWitness, Recorded, verify};
 use tapewatch::journal::catch_up::CatchUp;
 use tapewatch::journal::entry::Entry;
+use tapewatch::journal::snapshots::Snapshots;
 use tapewatch::replay::generate::market::Market;
 use tapewatch::runtime::backoff::splitmix;
 use tapewatch::runtime::clock::{self, Mono};
@@ -139,8 +141,8 @@ fn replayed(journal: &Path, settings: &Settings) -> BTreeMap<Instrument, Vec<Str
                     Entry::Event { instrument, at, event } => take(instrument.0 as usize, at, &event),
                     Entry::Tick { venue_at, partitions } => {
                         for (partition, at) in partitions {
-                            for number in 0..instruments.len() {
-                                if instruments[number].partition == partition {
+                            for (number, listed) in instruments.iter().enumerate() {
+                                if listed.partition == partition {
                                     take(number, at, &Event::Tick { venue_at });
                                 }
                             }
@@ -230,8 +232,8 @@ impl World {
                     if dice.below(3) == 0 {
                         tokio::task::yield_now().await;
                     }
-                    if dice.below(200) == 0 {
-                        tokio::time::sleep(Duration::from_millis(dice.below(20))).await;
+                    if dice.below(5) == 0 {
+                        tokio::time::sleep(Duration::from_millis(dice.below(30))).await;
                     }
                 }
                 let now = Mono::now();
@@ -256,6 +258,16 @@ async fn start(dir: &Path, world: &World, plan: Plan, quarantine: &Arc<Cell>) ->
     let tools = world.tools(quarantine.clone());
     let engine = opened.start(plan, tools.clone(), vec![ear.clone()]).await.unwrap();
     (engine, ear, tools)
+}
+
+/// Holds the journal against what the live run said of itself; how often that was.
+fn verified(dir: &Path) -> u64 {
+    let journal = dir.join("journal");
+    let recorded = Recorded::of(&journal).unwrap();
+    let snapshots = Snapshots::at(&dir.join("snapshots"));
+    let verified = verify(&journal, &snapshots, &settings(), &recorded, &mut NoWitness).unwrap();
+    assert_eq!(verified.difference, None);
+    verified.compared
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -291,7 +303,7 @@ fn live_is_the_replay_of_its_journal() {
         .trades
         .iter()
         .enumerate()
-        .filter(|(i, _)| splitmix(seed ^ *i as u64) % 5_000 == 0)
+        .filter(|(i, _)| splitmix(seed ^ *i as u64).is_multiple_of(5_000))
         .map(|(_, (symbol, trade))| (world.instruments[*symbol].clone(), trade.id.to_string()))
         .collect();
     let asked = picks.clone();
@@ -301,13 +313,14 @@ fn live_is_the_replay_of_its_journal() {
     });
     actix_rt::System::new().block_on(async {
         let quarantine = Arc::new(Cell::default());
-        let (engine, ear, tools) = start(folder.path(), &world, plan(3, 16, Some(fault)), &quarantine).await;
+        let (engine, ear, tools) = start(folder.path(), &world, plan(3, 20, Some(fault)), &quarantine).await;
         let done = Arc::new(AtomicUsize::new(0));
         engine.connect(world.feeder(seed, world.trades.len(), done.clone())).await;
         until("feeding", || done.load(Ordering::Relaxed) == 3).await;
         assert!(engine.stop().await.unwrap(), "everything is worked off before the deadline");
         let heard = ear.heard();
         check_same(&heard, &replayed(&folder.path().join("journal"), &settings()));
+        assert!(verified(folder.path()) >= world.instruments.len() as u64);
         let told: usize = ids(&heard).values().map(Vec::len).sum();
         assert_eq!(told + picks.len(), world.trades.len());
         assert_eq!(quarantine.0.lock().unwrap().len(), picks.len());
@@ -349,9 +362,19 @@ fn a_kill_at_any_moment_loses_and_doubles_nothing() {
                         "{instrument}: what was told is not the end of the replay"
                     );
                 }
+                let compared = verified(&dir);
+                let tellings: usize = offline.values().map(Vec::len).sum();
+                let recovered = ear.recovered.load(Ordering::Relaxed);
+                println!("{compared} tallies compared, {recovered} of {tellings} outputs told again");
+                assert!(compared > 0);
+                // A stop leaves snapshots of everything: the next start has nothing to compute.
+                let (engine, ear, _) = start(&dir, &world, plan(2, 64, None), &quarantine).await;
+                assert_eq!(ear.recovered.load(Ordering::Relaxed), 0);
+                assert!(engine.stop().await.unwrap());
+                assert!(verified(&dir) > compared);
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(dice.below(1_500))).await;
+            tokio::time::sleep(Duration::from_millis(200 + dice.below(800))).await;
             let told = ear.heard();
             let image = folder.path().join(rounds.to_string());
             copy(&dir, &image);

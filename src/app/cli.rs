@@ -17,6 +17,7 @@ use crate::app::live::{self, RunArguments};
 use crate::app::outcome::{self, Failure};
 use crate::app::replay::{self, ReplayArguments};
 use crate::app::simulate::{self, SimulateArguments};
+use crate::app::verify::{self, VerifyArguments};
 
 /// Exact candles, incremental indicators and order flow from the tape.
 #[derive(Debug, Parser)]
@@ -51,6 +52,8 @@ enum Command {
     Run(RunArguments),
     /// An exchange on loopback that speaks a venue's real protocol, with faults on request
     SimulateVenue(Box<SimulateArguments>),
+    /// Hold a live data directory's journal against what the live run told
+    Verify(VerifyArguments),
 }
 
 /// Runs the command that the process was started with.
@@ -86,6 +89,7 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Keys(arguments) => keys::keys(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Run(arguments) => live::run(&arguments),
+        Command::Verify(arguments) => verify::verify(&arguments),
         Command::SimulateVenue(arguments) => simulate::simulate(&arguments),
         Command::Config => outcome::print(config::DEFAULT),
     }

@@ -16,4 +16,6 @@ pub mod outcome;
 pub mod quantity;
 pub mod replay;
 pub mod simulate;
+pub mod verify;
 pub mod watching;
+

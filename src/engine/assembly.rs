@@ -31,6 +31,7 @@ use crate::engine::recovery::{self, Recovered};
 use crate::engine::router::Router;
 use crate::engine::seat::Seat;
 use crate::engine::shard::{Common, Fault, Shard};
+use crate::engine::snapshotter::{SnapshotWriter, Snapshotter};
 use crate::engine::symbol::Symbol;
 use crate::engine::symbol_actor::SymbolActor;
 use crate::journal::entry::InstrumentNumber;
@@ -39,7 +40,7 @@ use crate::journal::segment::SegmentFile;
 use crate::journal::snapshots::{PartitionState, Snapshots};
 use crate::journal::tail;
 use crate::journal::writer::{Writer, WriterOptions};
-use crate::runtime::clock;
+use crate::runtime::clock::{self, Mono};
 use crate::runtime::health::{Condition, Health};
 use crate::runtime::intake::Intake;
 use crate::runtime::latency::Latency;
@@ -175,12 +176,13 @@ impl Opened {
             fingerprint,
             log: log.clone(),
             journal: dir.journal(),
-            snapshots,
+            snapshots: snapshots.clone(),
             metrics: tools.metrics.clone(),
             health: tools.health.clone(),
             quarantine: tools.quarantine.clone(),
             fault: plan.fault,
         };
+        let writer = SnapshotWriter::start(snapshots.clone())?;
         let (stopping, _) = watch::channel(false);
         let (states, mut shards, mut starting) = (Arc::new(states), Vec::new(), Vec::new());
         for (number, seats) in deals.into_iter().enumerate() {
@@ -200,10 +202,11 @@ impl Opened {
             };
             let (ready, is_ready) = oneshot::channel();
             let signal = stopping.subscribe();
+            let snapshotter = writer.of_shard(start.owned.clone(), plan.live.snapshot_interval);
             arbiter.spawn_fn(move || match start.seat_all() {
                 Ok((shard, router)) => {
                     let _ = ready.send(Ok(()));
-                    actix_rt::spawn(keep(shard, router, received, signal));
+                    actix_rt::spawn(keep(shard, router, snapshotter, received, signal));
                 }
                 Err(error) => {
                     let _ = ready.send(Err(error));
@@ -218,7 +221,8 @@ impl Opened {
         }
         let syncer = Syncer::start(log.clone(), plan.live.sync_interval)?;
         info!(instruments = roster.len(), shards = shards.len(), "engine is up");
-        Ok(Engine { _dir: dir, roster, log, syncer, shards, sinks, stopping, live: plan.live })
+        let snapshots = (snapshots, writer);
+        Ok(Engine { _dir: dir, roster, log, syncer, snapshots, shards, sinks, stopping, live: plan.live })
     }
 }
 
@@ -250,6 +254,7 @@ impl ShardStart {
     /// On the shard's thread: its seats, recovered, each with its actor.
     fn seat_all(self) -> Result<(Rc<Shard>, Router), EngineError> {
         let settings = self.common.settings;
+        let ages = self.common.metrics.last_trade_age.clone();
         let mut seats: Vec<Option<Rc<Seat>>> = (0..self.roster_len).map(|_| None).collect();
         let mut partitions: Vec<u32> = self.seats.iter().map(|plan| plan.partition).collect();
         partitions.sort_unstable();
@@ -271,6 +276,9 @@ impl ShardStart {
                 last_id: None.into(),
                 missed: None.into(),
                 last_trade: None.into(),
+                last_trade_age: ages
+                    .with_label_values(&[plan.instrument.venue().name(), plan.instrument.symbol()]),
+                broken: false.into(),
                 parked: false.into(),
                 actor: Default::default(),
                 instrument: plan.instrument,
@@ -310,14 +318,15 @@ pub type Connect = Arc<dyn Fn(ShardDoor) + Send + Sync>;
 /// What a shard is asked to do by other threads.
 enum Order {
     Connect(Connect),
-    /// Answered once its connections are gone and nothing is left to do.
-    Drain(oneshot::Sender<()>),
+    /// Answered with the state of its partitions, once its connections are gone and nothing is left to do.
+    Drain(oneshot::Sender<Vec<PartitionState>>),
 }
 
 /// Keeps the shard: ticks, and what other threads ask of it.
 async fn keep(
     shard: Rc<Shard>,
     router: Router,
+    mut snapshotter: Snapshotter,
     mut orders: mpsc::Receiver<Order>,
     stopping: watch::Receiver<bool>,
 ) {
@@ -327,7 +336,11 @@ async fn keep(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         tokio::select! {
-            _ = ticks.tick() => router.tick(clock::now()),
+            _ = ticks.tick() => {
+                // Before the tick: after it, every symbol has something to do.
+                snapshotter.tick(&shard, Mono::now());
+                router.tick(clock::now());
+            }
             order = orders.recv() => match order {
                 None => return,
                 Some(Order::Connect(connect)) => connect(ShardDoor {
@@ -348,8 +361,9 @@ async fn keep(
                         }
                         tokio::time::sleep(POLL).await;
                     }
+                    router.tell_tallies();
                     shard.meter();
-                    let _ = done.send(());
+                    let _ = done.send(snapshotter.copy_all(&shard));
                     return;
                 }
             },
@@ -368,6 +382,7 @@ pub struct Engine {
     roster: Roster,
     log: SharedLog,
     syncer: Syncer,
+    snapshots: (Snapshots, SnapshotWriter),
     shards: Vec<ShardHandle>,
     sinks: Vec<Arc<dyn Sink>>,
     stopping: watch::Sender<bool>,
@@ -392,12 +407,12 @@ impl Engine {
         }
     }
 
-    /// Ends connections, works off what is in flight, waits for the sinks, and syncs the journal;
-    /// `false`: the deadline came first. The journal is written out in any case.
+    /// Ends connections, works off what is in flight, waits for the sinks, takes snapshots, and syncs the
+    /// journal; `false`: the deadline came first. The journal is written out in any case.
     pub async fn stop(self) -> Result<bool, EngineError> {
         let deadline = self.live.drain_deadline;
-        let drained = tokio::time::timeout(deadline, self.drain()).await.is_ok();
-        if !drained {
+        let drained = tokio::time::timeout(deadline, self.drain()).await;
+        if drained.is_err() {
             warn!(?deadline, "stopping although something is still in flight");
         }
         self.syncer.stop();
@@ -406,11 +421,17 @@ impl Engine {
             shard.arbiter.stop();
             let _ = shard.arbiter.join();
         }
+        let (snapshots, writer) = self.snapshots;
+        drop(writer);
         result?;
-        Ok(drained)
+        for state in drained.as_deref().unwrap_or_default() {
+            snapshots.begin(state)?.commit()?;
+        }
+        Ok(drained.is_ok())
     }
 
-    async fn drain(&self) {
+    /// The state of all partitions, kept by all sinks.
+    async fn drain(&self) -> Vec<PartitionState> {
         self.stopping.send_replace(true);
         let mut answers = Vec::new();
         for shard in &self.shards {
@@ -419,21 +440,29 @@ impl Engine {
                 answers.push(answer);
             }
         }
+        let mut states = Vec::new();
         for answer in answers {
-            let _ = answer.await;
+            states.extend(answer.await.unwrap_or_default());
         }
         let (barrier, arrivals) = Barrier::new(self.sinks.len());
         self.sinks.iter().for_each(|sink| sink.mark(barrier.clone()));
         drop(barrier);
         for _ in &self.sinks {
-            wait_for(&arrivals).await;
+            if !wait_for(&arrivals).await {
+                return Vec::new(); // one of them keeps nothing any more
+            }
         }
+        states
     }
 }
 
-/// The next name that arrives; at once where nobody is left who could send one.
-async fn wait_for(arrivals: &channel::Receiver<&'static str>) {
-    while arrivals.try_recv() == Err(channel::TryRecvError::Empty) {
-        tokio::time::sleep(POLL).await;
+/// Waits for the next name; `false` where nobody is left who could send one.
+async fn wait_for(arrivals: &channel::Receiver<&'static str>) -> bool {
+    loop {
+        match arrivals.try_recv() {
+            Ok(_) => return true,
+            Err(channel::TryRecvError::Disconnected) => return false,
+            Err(channel::TryRecvError::Empty) => tokio::time::sleep(POLL).await,
+        }
     }
 }

@@ -45,6 +45,11 @@ impl Bus {
         Self { sinks, tellings: Vec::new(), legs: Vec::new(), waiting_since: None, recorder, health }
     }
 
+    /// Those that still listen.
+    pub fn sinks(&self) -> &[Arc<dyn Sink>] {
+        &self.sinks
+    }
+
     /// Where symbols tell.
     #[inline]
     pub fn tellings(&mut self) -> &mut Vec<Telling> {

@@ -17,6 +17,8 @@ pub mod recovery;
 pub mod router;
 pub mod seat;
 pub mod shard;
+pub mod snapshotter;
 pub mod supervision;
 pub mod symbol;
 pub mod symbol_actor;
+pub mod verify;

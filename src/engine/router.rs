@@ -20,6 +20,8 @@ use crate::runtime::quarantine::Quarantined;
 
 /// How far a trade's time may lie ahead of ours, the venue's skew taken off.
 const AHEAD_NANOS_MAX: i64 = 10_000_000_000;
+/// Between two records of what was told.
+const TALLY_NANOS: u64 = 10_000_000_000;
 /// Events other than trades that wait for a journal that cannot be written; more are dropped and counted.
 const DEFERRED_MAX: usize = 64;
 
@@ -39,6 +41,7 @@ impl Router {
         let shard = &self.shard;
         let log = &shard.common.log;
         shard.meter();
+        self.tell_ages();
         if log.is_failing() && !log.flush() {
             return;
         }
@@ -47,6 +50,11 @@ impl Router {
         }
         if shard.partitions.is_empty() {
             return;
+        }
+        let due = shard.tallied.get().is_none_or(|at| Mono::now().nanos_since(at) >= TALLY_NANOS);
+        if due {
+            shard.tallied.set(Some(Mono::now()));
+            self.tell_tallies();
         }
         let skew = shard.own().filter_map(|seat| seat.clock.skew_ns()).max().unwrap_or(0);
         let venue_at = UnixNanos(now.0.saturating_sub(skew)).max(shard.ticked_at.get());
@@ -65,6 +73,31 @@ impl Router {
             shard.put(seat, Waiting { at, event: Event::Tick { venue_at }, stamps: None });
         }
         self.rest();
+    }
+
+    /// How long ago each symbol last traded.
+    fn tell_ages(&self) {
+        let now = Mono::now();
+        for seat in self.shard.own() {
+            if let Some(at) = seat.last_trade.get() {
+                seat.last_trade_age.set(now.nanos_since(at) as f64 / 1e9);
+            }
+        }
+    }
+
+    /// Journals how much each settled symbol has told, and a hash of it.
+    pub fn tell_tallies(&self) {
+        let shard = &self.shard;
+        let mut writer = shard.common.log.lock();
+        for seat in shard.own().filter(|seat| seat.begun.get() && seat.is_settled()) {
+            let symbol = seat.symbol.borrow();
+            if let Err(error) = writer.append_outputs(seat.number, symbol.done_at, &symbol.tally) {
+                drop(writer);
+                shard.common.log.noted(Err(error));
+                return;
+            }
+        }
+        shard.set_unflushed();
     }
 
     /// The journal can be written again: what was missed meanwhile is told, or done now.

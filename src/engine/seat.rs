@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 
 use actix::Addr;
+use prometheus::core::{AtomicF64, GenericGauge};
 
 use crate::domain::event::{Trade, TradeId};
 use crate::domain::instrument::Instrument;
@@ -45,6 +46,10 @@ pub struct Seat {
     pub missed: Cell<Option<(UnixNanos, UnixNanos)>>,
     /// When a trade was last taken.
     pub last_trade: Cell<Option<Mono>>,
+    /// Metric: seconds since.
+    pub last_trade_age: GenericGauge<AtomicF64>,
+    /// A panic has left its state half-changed.
+    pub broken: Cell<bool>,
     /// Given up until the next start: its events are journalled, and nothing is computed.
     pub parked: Cell<bool>,
     /// The one address that messages go through.
@@ -66,7 +71,8 @@ impl Seat {
 
     /// Whether everything that was journalled of it has been computed.
     pub fn is_settled(&self) -> bool {
-        !self.woken.get() && !self.touched.get() && !self.parked.get() && self.inbox.borrow().is_idle()
+        let is_still = !self.woken.get() && !self.touched.get();
+        is_still && !self.broken.get() && !self.parked.get() && self.inbox.borrow().is_idle()
     }
 
     /// Something could not be taken in.

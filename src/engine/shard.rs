@@ -25,6 +25,7 @@ use crate::runtime::clock::Mono;
 use crate::runtime::health::Health;
 use crate::runtime::metrics::{Metrics, QueueMeter};
 use crate::runtime::quarantine::Quarantine;
+use crate::runtime::sink::Sink;
 
 /// Whether taking that event should panic: for tests of what happens then.
 pub type Fault = Arc<dyn Fn(&Instrument, &Event) -> bool + Send + Sync>;
@@ -68,6 +69,8 @@ pub struct Shard {
     pub missed: Cell<bool>,
     /// The last tick told.
     pub ticked_at: Cell<UnixNanos>,
+    /// When it last journalled how much was told.
+    pub tallied: Cell<Option<Mono>>,
     meters: Meters,
 }
 
@@ -107,6 +110,7 @@ impl Shard {
             deferred: RefCell::default(),
             missed: Cell::new(false),
             ticked_at: Cell::new(UnixNanos(i64::MIN)),
+            tallied: Cell::new(None),
             meters,
         }
     }
@@ -211,6 +215,19 @@ impl Shard {
         if !bus.is_empty() && (self.busy.get() == 0 || bus.is_due(now)) && self.flush() {
             bus.publish(now, false);
         }
+    }
+
+    /// Hands over what was told, without waiting for the shard to rest; `false`: the log is failing.
+    pub fn publish_now(&self) -> bool {
+        if !self.flush() {
+            return false;
+        }
+        self.bus.borrow_mut().publish(Mono::now(), false);
+        true
+    }
+
+    pub fn sinks(&self) -> Vec<Arc<dyn Sink>> {
+        self.bus.borrow().sinks().to_vec()
     }
 
     /// Whether no symbol has anything to do and nothing waits to be told.

@@ -180,11 +180,14 @@ pub fn attempt(
         }
         symbol.take(at, event, archive, out);
     }));
-    caught.map_err(|panic| Mishap {
-        at,
-        event: format!("{event:?}"),
-        is_tick: matches!(event, Event::Tick { .. }),
-        message: message_of(&*panic),
+    caught.map_err(|panic| {
+        seat.broken.set(true);
+        Mishap {
+            at,
+            event: format!("{event:?}"),
+            is_tick: matches!(event, Event::Tick { .. }),
+            message: message_of(&*panic),
+        }
     })
 }
 
@@ -467,6 +470,7 @@ impl SymbolActor {
         }
         let reading = self.reading(symbol.done_at, begun).map_err(|e| text(&e))?;
         *seat.symbol.borrow_mut() = symbol;
+        seat.broken.set(false);
         self.source =
             Source::Journal(Box::new(Reread { reading, ready: VecDeque::new(), rebuilt_at: Some(skipped) }));
         Ok(())

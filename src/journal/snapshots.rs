@@ -150,6 +150,19 @@ impl Snapshots {
         Ok(found)
     }
 
+    /// The oldest usable snapshot of each partition that has one: for those who look back.
+    pub fn oldest(&self, fingerprint: u64) -> Result<BTreeMap<u32, PartitionState>, JournalError> {
+        let mut states: BTreeMap<u32, PartitionState> = BTreeMap::new();
+        for name in list(&self.dir)? {
+            if !states.contains_key(&name.partition)
+                && let Ok(state) = read(&self.dir.join(name.file_name()), name, fingerprint)
+            {
+                states.insert(name.partition, state);
+            }
+        }
+        Ok(states)
+    }
+
     /// Up to where the log is no longer needed, by partition: the position of the older one where two
     /// committed snapshots of these settings are there. Others still need all of their log.
     pub fn covered(&self, fingerprint: u64) -> Result<BTreeMap<u32, Position>, JournalError> {

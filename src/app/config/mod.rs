@@ -232,11 +232,19 @@ impl EngineConfig {
             let items: Vec<_> = items.iter().map(|item| format!("\"{item}\"")).collect();
             items.join(", ")
         };
+        let texts = |items: &[Interval]| quoted(items.iter().map(ToString::to_string).collect());
+        let plan = &self.intelligence;
         format!(
-            "[engine]\ngrace = \"{}\"\nintervals = [{}]\nindicators = [{}]\n",
+            "[engine]\ngrace = \"{}\"\nintervals = [{}]\nindicators = [{}]\n\
+             [intelligence]\nintervals = [{}]\ndetectors = [{}]\nforecasters = [{}]\nrules = [{}]\nhorizons = {:?}\n",
             quantity::print_duration(self.grace),
-            quoted(self.intervals.iter().map(ToString::to_string).collect()),
+            texts(&self.intervals),
             quoted(self.indicators.iter().map(ToString::to_string).collect()),
+            texts(&plan.intervals),
+            quoted(plan.detectors.iter().map(|model| model.entry.name.to_owned()).collect()),
+            quoted(plan.forecasters.iter().map(|model| model.entry.name.to_owned()).collect()),
+            quoted(plan.rules.iter().map(|rule| rule.name.to_owned()).collect()),
+            plan.horizons,
         )
     }
 
@@ -686,6 +694,21 @@ mod tests {
     #[test]
     fn an_empty_known_table_is_fine() {
         Config::read(layers_with("[engine]\n[log]")).unwrap();
+    }
+
+    #[test]
+    fn what_is_recorded_means_the_same() {
+        for file in [
+            "",
+            "[engine]\ngrace = '0s'\nintervals = ['1s', 'volume:0.5']\nindicators = ['macd(5,9,3)']",
+            "[intelligence]\nhorizons = [2]\nrules = []\nintervals = ['5m']",
+        ] {
+            let config = Config::read(layers_with(file)).unwrap();
+            let recorded = config.engine.recorded();
+            let again = Config::recorded("journal", &recorded, None, &[]).unwrap();
+            assert_eq!(again.digest(), config.digest(), "{recorded}");
+            assert_eq!(again.engine.settings().fingerprint(), config.engine.settings().fingerprint());
+        }
     }
 
     #[test]
