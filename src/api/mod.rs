@@ -9,6 +9,7 @@ pub mod feed;
 pub mod gate;
 pub mod keys;
 pub mod openapi;
+pub mod page;
 pub mod problem;
 pub mod process;
 pub mod query;

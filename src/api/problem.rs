@@ -8,6 +8,8 @@ use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::storage::error::StorageError;
+
 /// One problem: why a request was not answered as it was meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -53,6 +55,18 @@ impl Problem {
     /// What is asked for cannot be had now, and may be later.
     pub fn unavailable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    /// What the store could not read.
+    pub fn of_storage(error: &StorageError) -> Self {
+        match error {
+            StorageError::Cursor => Self::field("after", error),
+            StorageError::Behind => Self::unavailable(error.to_string()),
+            _ => {
+                tracing::error!(%error, "history cannot be read");
+                Self::unavailable("history cannot be read now; the log says why")
+            }
+        }
     }
 
     /// We broke a promise of our own; the log says more.

@@ -7,6 +7,7 @@ use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::time::{TimeError, UnixNanos};
 use crate::domain::told::{Roster, Watch};
+use crate::storage::history::Span;
 
 pub const LIMIT_DEFAULT: usize = 500;
 pub const LIMIT_MAX: usize = 1_000;
@@ -59,6 +60,12 @@ impl Query {
                 Err(Problem::field(name, format_args!("{error}; expected is RFC 3339, 2024-05-01T00:00:00Z")))
             }
         }
+    }
+
+    /// Which part of a listing: `from`, `to`, `after`, `limit`.
+    pub fn span(&self) -> Result<Span<'_>, Problem> {
+        let (from, to) = (self.time("from")?, self.time("to")?);
+        Ok(Span { from, to, after: self.text("after"), limit: self.limit()? })
     }
 
     /// 1 to [`LIMIT_MAX`]; where it is not given, [`LIMIT_DEFAULT`].

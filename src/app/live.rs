@@ -83,16 +83,16 @@ pub struct Parts {
 
 /// Each room's lines; order is the order of starting.
 fn plug(ground: &Ground<'_>, parts: &mut Parts) -> Result<(), Failure> {
-    let _history = plug_storage(ground, parts)?;
+    let history = plug_storage(ground, parts)?;
     // alerts
     // venues
     watching::plug(ground, parts)?;
     // api
-    plug_api(ground, parts)
+    plug_api(ground, history, parts)
 }
 
 /// Board, REST, page. Its sink listens before the first symbol speaks; requests are answered once all is up.
-fn plug_api(ground: &Ground<'_>, parts: &mut Parts) -> Result<(), Failure> {
+fn plug_api(ground: &Ground<'_>, history: Option<Arc<History>>, parts: &mut Parts) -> Result<(), Failure> {
     let tools = &ground.tools;
     let board = Arc::new(Board::new(ground.roster.clone(), &ground.config.engine.intervals, &tools.metrics));
     let (sink, thread) = board_sink::start(board.clone(), &tools.metrics)
@@ -100,7 +100,7 @@ fn plug_api(ground: &Ground<'_>, parts: &mut Parts) -> Result<(), Failure> {
     parts.sinks.push(sink);
     parts.keepers.push(Box::new(thread));
     let (metrics, latency, health) = (tools.metrics.clone(), tools.latency.clone(), tools.health.clone());
-    let api = Api::new(ground.config.api.clone(), board, metrics, latency, health)?;
+    let api = Api::new(ground.config.api.clone(), board, history, metrics, latency, health)?;
     let listen = api.config.listen;
     let server = server::start(api)
         .map_err(|error| Failure::failed(format!("failed to listen on {listen}: {error}")))?;

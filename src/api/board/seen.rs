@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use crate::api::board::forming::Forming;
 use crate::domain::candle::{Candle, CandleState};
-use crate::domain::event::{Trade, TradeId};
-use crate::domain::insight::{Forecast, Target};
+use crate::domain::event::{Trade, TradeId, WatchStatus};
+use crate::domain::insight::{Fact, Forecast, Signal, SignalKind, Target};
 use crate::domain::interval::Interval;
 use crate::domain::output::{Gap, GapId, GapState, Position, Refusal};
 use crate::domain::time::UnixNanos;
@@ -37,6 +37,15 @@ pub struct Counts {
     pub signals: u64,
 }
 
+/// Why an instrument is silent: what the rule `data_quality` said of its subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// `stale` or `unlisted`.
+    pub status: WatchStatus,
+    /// One plain sentence.
+    pub reason: String,
+}
+
 /// Which forecast: interval, target, model, candles ahead.
 pub type ForecastKey = (Interval, Target, Arc<str>, u32);
 
@@ -54,6 +63,7 @@ pub struct Seen {
     /// Of the gaps, in the order in which they opened.
     gap_order: VecDeque<GapId>,
     refused: BTreeMap<String, u64>,
+    trouble: Option<Trouble>,
     forecasts: BTreeMap<ForecastKey, (Forecast, u64)>,
 }
 
@@ -70,6 +80,7 @@ impl Seen {
             gaps: BTreeMap::new(),
             gap_order: VecDeque::new(),
             refused: BTreeMap::new(),
+            trouble: None,
             forecasts: BTreeMap::new(),
         }
     }
@@ -90,7 +101,7 @@ impl Seen {
             Told::Gap(gap) => self.enter_gap(gap),
             Told::Forecast(forecast) => self.enter_forecast(forecast, telling.cause_seq),
             Told::Anomaly(_) => self.counts.anomalies += 1,
-            Told::Signal(_) => self.counts.signals += 1,
+            Told::Signal(signal) => self.enter_signal(signal),
             Told::Refused { reason, .. } => self.enter_refused(*reason),
             Told::Indicator(_) => {}
         }
@@ -138,6 +149,11 @@ impl Seen {
         &self.refused
     }
 
+    /// Why nothing is heard of it, as far as that was told.
+    pub fn trouble(&self) -> Option<&Trouble> {
+        self.trouble.as_ref()
+    }
+
     /// The last of each kind, and what caused them.
     pub fn forecasts(&self) -> impl Iterator<Item = (&Forecast, u64)> {
         self.forecasts.values().map(|(forecast, cause_seq)| (forecast, *cause_seq))
@@ -164,8 +180,22 @@ impl Seen {
         }
     }
 
+    fn enter_signal(&mut self, signal: &Signal) {
+        self.counts.signals += 1;
+        let said = signal.evidence.0.iter().find_map(|(name, fact)| match fact {
+            Fact::Text(text) if name == "status" => Some(&**text),
+            _ => None,
+        });
+        let known = WatchStatus::ALL.into_iter().find(|status| Some(status.name()) == said);
+        if let Some(status) = known.filter(|_| signal.kind == SignalKind::Quality) {
+            self.trouble = Some(Trouble { status, reason: signal.message.clone() });
+        }
+    }
+
     fn enter_trade(&mut self, trade: &Trade) {
         self.counts.trades += 1;
+        // Whatever was wrong with its subscription: it speaks.
+        self.trouble = None;
         let arrival = self.counts.trades;
         self.forming.iter_mut().for_each(|forming| forming.add(trade, arrival));
         let place = |trade: &Trade| {

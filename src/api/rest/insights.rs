@@ -8,53 +8,40 @@ use utoipa::ToSchema;
 
 use crate::api::board::Found;
 use crate::api::problem::Problem;
-use crate::api::query::{Query, instrument_of, segment};
+use crate::api::query::{LIMIT_MAX, Query, instrument_of, segment};
 use crate::api::rest::schemas::{Anomalies, Forecasts, Gaps, Prediction, Signals};
-use crate::api::rest::{Answer, Rows, json, json_of};
+use crate::api::rest::{Answer, Rows, aside, cut, json, json_of, refuse_after};
 use crate::api::state::Api;
 use crate::domain::insight::{Forecast, Severity, SignalKind, Target};
+use crate::domain::instrument::Instrument;
 use crate::domain::output::{Gap, GapKind, GapState};
 use crate::domain::shape;
 use crate::domain::time::UnixNanos;
 use crate::domain::told::Watch;
+use crate::storage::error::StorageError;
+use crate::storage::history::listing::InsightText;
+use crate::storage::history::{ListingQuery, Page, Span};
 
 /// Steps that may be asked for.
 const STEPS_MAX: usize = 100;
 const GAP_KINDS: [GapKind; 3] = [GapKind::Ids, GapKind::Time, GapKind::Reset];
 const GAP_STATES: [GapState; 3] = [GapState::Open, GapState::Filled, GapState::Unfillable];
 
-/// What listings of insights have in common.
-struct Listing {
-    watch: Option<Watch>,
-    from: Option<UnixNanos>,
-    to: Option<UnixNanos>,
-    limit: usize,
+/// Whether a row of the board is in the part that was asked for.
+fn holds(span: &Span<'_>, wanted: Option<Watch>, watch: Watch, at: UnixNanos) -> bool {
+    wanted.is_none_or(|wanted| wanted == watch)
+        && span.from.is_none_or(|from| at >= from)
+        && span.to.is_none_or(|to| at < to)
 }
 
-impl Listing {
-    fn read(query: &Query, api: &Api) -> Result<Self, Problem> {
-        Ok(Self {
-            watch: query.instrument(api.board.roster())?,
-            from: query.time("from")?,
-            to: query.time("to")?,
-            limit: query.limit()?,
-        })
+/// A page of what the store has kept as text.
+fn page_of(name: &str, page: Result<Page<InsightText>, StorageError>) -> Result<Vec<u8>, Problem> {
+    let page = page.map_err(|error| Problem::of_storage(&error))?;
+    let mut rows = Rows::new(name);
+    for insight in &page.rows {
+        rows.row(|out| out.extend_from_slice(insight.fields.as_bytes()));
     }
-
-    fn holds(&self, watch: Watch, at: UnixNanos) -> bool {
-        self.watch.is_none_or(|wanted| wanted == watch)
-            && self.from.is_none_or(|from| at >= from)
-            && self.to.is_none_or(|to| at < to)
-    }
-
-    /// With `from` the oldest, without it the newest.
-    fn page<T>(&self, mut rows: Vec<T>) -> Vec<T> {
-        if self.from.is_none() {
-            rows.drain(..rows.len().saturating_sub(self.limit));
-        }
-        rows.truncate(self.limit);
-        rows
-    }
+    Ok(rows.end_page(page.next.as_deref()))
 }
 
 /// Missing trades.
@@ -73,25 +60,52 @@ impl Listing {
 pub async fn gaps(request: HttpRequest, api: web::Data<Api>) -> Answer {
     let names = ["instrument", "kind", "state", "from", "to", "limit", "after"];
     let query = Query::parse(request.query_string(), &names)?;
-    let listing = Listing::read(&query, &api)?;
+    let wanted = query.instrument(api.board.roster())?;
     let kind = query.word("kind", &GAP_KINDS, |kind| kind.name())?;
     let state = query.word("state", &GAP_STATES, |state| state.name())?;
-    let mut found: Vec<(Watch, Gap)> = Vec::new();
-    for (watch, _) in api.board.roster().iter() {
-        let seen = api.board.seen(watch);
-        let wanted = seen.gaps().filter(|gap| {
-            listing.holds(watch, gap.from)
-                && kind.is_none_or(|kind| kind == gap.kind)
-                && state.is_none_or(|state| state == gap.state)
-        });
-        found.extend(wanted.map(|gap| (watch, gap.clone())));
-    }
-    found.sort_by_key(|(watch, gap)| (gap.from, *watch, gap.id));
-    let mut rows = Rows::new("gaps");
-    for (watch, gap) in listing.page(found) {
-        rows.row(|out| shape::gap(api.board.label(watch), &gap, out));
-    }
-    Ok(json(rows.end_page(None)))
+    query.span()?;
+    let api = api.into_inner();
+    aside(move || {
+        let mut span = query.span()?;
+        let limit = span.limit;
+        let (mut found, next): (Vec<(Watch, Gap)>, Option<String>) = match &api.history {
+            Some(history) => {
+                // States are told apart here: a page may hold fewer than were asked for, and the next goes on.
+                if state.is_some() && span.from.is_none() && span.after.is_none() {
+                    span.limit = LIMIT_MAX;
+                }
+                let instrument = wanted.map(|watch| api.board.roster().instrument(watch));
+                let kind = kind.map(GapKind::name);
+                let query = ListingQuery { instrument, kind, severity: None, interval: None, span };
+                let page = history.gaps(&query).map_err(|error| Problem::of_storage(&error))?;
+                let watch = |instrument: &Instrument| api.board.roster().find(instrument);
+                let rows = page.rows.into_iter().filter_map(|(name, gap)| Some((watch(&name)?, gap)));
+                (rows.collect(), page.next)
+            }
+            None => {
+                refuse_after(&span)?;
+                let mut found = Vec::new();
+                for (watch, _) in api.board.roster().iter() {
+                    let seen = api.board.seen(watch);
+                    let wanted = seen.gaps().filter(|gap| {
+                        holds(&span, wanted, watch, gap.from) && kind.is_none_or(|kind| kind == gap.kind)
+                    });
+                    found.extend(wanted.map(|gap| (watch, gap.clone())));
+                }
+                found.sort_by_key(|(watch, gap)| (gap.from, *watch, gap.id));
+                (found, None)
+            }
+        };
+        found.retain(|(_, gap)| state.is_none_or(|state| state == gap.state));
+        span.limit = limit;
+        let found = if next.is_none() { cut(found, &span) } else { found };
+        let mut rows = Rows::new("gaps");
+        for (watch, gap) in &found {
+            rows.row(|out| shape::gap(api.board.label(*watch), gap, out));
+        }
+        Ok(rows.end_page(next.as_deref()))
+    })
+    .await
 }
 
 /// What seldom happens.
@@ -99,6 +113,7 @@ pub async fn gaps(request: HttpRequest, api: web::Data<Api>) -> Answer {
     params(
         ("instrument" = Option<String>, Query, description = "venue:BASE-QUOTE"),
         ("kind" = Option<String>, Query, description = "The detector's feature: `channel` of an anomaly"),
+        ("severity" = Option<String>, Query, description = "info, warning or critical; anomalies carry none, so any leaves nothing: signals have it"),
         ("from" = Option<String>, Query, description = "RFC 3339, inclusive"),
         ("to" = Option<String>, Query, description = "RFC 3339, exclusive"),
         ("limit" = Option<u16>, Query, description = "1 to 1000, default 500", minimum = 1, maximum = 1000),
@@ -107,20 +122,34 @@ pub async fn gaps(request: HttpRequest, api: web::Data<Api>) -> Answer {
     responses((status = 200, description = "Ascending by exchange_at", body = Anomalies))
 )]
 pub async fn anomalies(request: HttpRequest, api: web::Data<Api>) -> Answer {
-    let query =
-        Query::parse(request.query_string(), &["instrument", "kind", "from", "to", "limit", "after"])?;
-    let listing = Listing::read(&query, &api)?;
-    let kind = query.text("kind");
-    let mut found = api.board.anomalies();
-    found.retain(|found| {
-        listing.holds(found.watch, found.insight.exchange_at)
-            && kind.is_none_or(|kind| kind == found.insight.channel)
-    });
-    let mut rows = Rows::new("anomalies");
-    for Found { watch, cause_seq, insight } in listing.page(found) {
-        rows.row(|out| shape::anomaly(api.board.label(watch), &insight, cause_seq, out));
-    }
-    Ok(json(rows.end_page(None)))
+    let names = ["instrument", "kind", "severity", "from", "to", "limit", "after"];
+    let query = Query::parse(request.query_string(), &names)?;
+    let wanted = query.instrument(api.board.roster())?;
+    let severity = query.word("severity", &Severity::ALL, Severity::name)?;
+    query.span()?;
+    let api = api.into_inner();
+    aside(move || {
+        let (span, kind) = (query.span()?, query.text("kind"));
+        if let Some(history) = &api.history {
+            let instrument = wanted.map(|watch| api.board.roster().instrument(watch));
+            let severity = severity.map(Severity::name);
+            let query = ListingQuery { instrument, kind, severity, interval: None, span };
+            return page_of("anomalies", history.anomalies(&query));
+        }
+        refuse_after(&span)?;
+        let mut found = api.board.anomalies();
+        found.retain(|found| {
+            holds(&span, wanted, found.watch, found.insight.exchange_at)
+                && severity.is_none()
+                && kind.is_none_or(|kind| kind == found.insight.channel)
+        });
+        let mut rows = Rows::new("anomalies");
+        for Found { watch, cause_seq, insight } in cut(found, &span) {
+            rows.row(|out| shape::anomaly(api.board.label(watch), &insight, cause_seq, out));
+        }
+        Ok(rows.end_page(None))
+    })
+    .await
 }
 
 /// What rules think somebody should know.
@@ -139,20 +168,33 @@ pub async fn anomalies(request: HttpRequest, api: web::Data<Api>) -> Answer {
 pub async fn signals(request: HttpRequest, api: web::Data<Api>) -> Answer {
     let names = ["instrument", "kind", "severity", "from", "to", "limit", "after"];
     let query = Query::parse(request.query_string(), &names)?;
-    let listing = Listing::read(&query, &api)?;
+    let wanted = query.instrument(api.board.roster())?;
     let kind = query.word("kind", &SignalKind::ALL, SignalKind::name)?;
     let severity = query.word("severity", &Severity::ALL, Severity::name)?;
-    let mut found = api.board.signals();
-    found.retain(|found| {
-        listing.holds(found.watch, found.insight.exchange_at)
-            && kind.is_none_or(|kind| kind == found.insight.kind)
-            && severity.is_none_or(|severity| severity == found.insight.severity)
-    });
-    let mut rows = Rows::new("signals");
-    for Found { watch, cause_seq, insight } in listing.page(found) {
-        rows.row(|out| shape::signal(api.board.label(watch), &insight, cause_seq, out));
-    }
-    Ok(json(rows.end_page(None)))
+    query.span()?;
+    let api = api.into_inner();
+    aside(move || {
+        let span = query.span()?;
+        if let Some(history) = &api.history {
+            let instrument = wanted.map(|watch| api.board.roster().instrument(watch));
+            let (kind, severity) = (kind.map(SignalKind::name), severity.map(Severity::name));
+            let query = ListingQuery { instrument, kind, severity, interval: None, span };
+            return page_of("signals", history.signals(&query));
+        }
+        refuse_after(&span)?;
+        let mut found = api.board.signals();
+        found.retain(|found| {
+            holds(&span, wanted, found.watch, found.insight.exchange_at)
+                && kind.is_none_or(|kind| kind == found.insight.kind)
+                && severity.is_none_or(|severity| severity == found.insight.severity)
+        });
+        let mut rows = Rows::new("signals");
+        for Found { watch, cause_seq, insight } in cut(found, &span) {
+            rows.row(|out| shape::signal(api.board.label(watch), &insight, cause_seq, out));
+        }
+        Ok(rows.end_page(None))
+    })
+    .await
 }
 
 /// What models expected of one instrument.
@@ -171,27 +213,36 @@ pub async fn signals(request: HttpRequest, api: web::Data<Api>) -> Answer {
 pub async fn forecasts(request: HttpRequest, api: web::Data<Api>) -> Answer {
     let names = ["kind", "interval", "from", "to", "limit", "after"];
     let query = Query::parse(request.query_string(), &names)?;
-    let listing = Listing::read(&query, &api)?;
     let target = query.word("kind", &Target::ALL, Target::name)?;
     let interval = query.text("interval").map(|_| query.interval(api.board.intervals())).transpose()?;
+    query.span()?;
     let watch = instrument_of(&request, api.board.roster())?;
-    let mut found: Vec<(Forecast, u64)> = api
-        .board
-        .seen(watch)
-        .forecasts()
-        .filter(|(forecast, _)| {
-            listing.holds(watch, forecast.made_at)
+    let api = api.into_inner();
+    aside(move || {
+        let span = query.span()?;
+        if let Some(history) = &api.history {
+            let instrument = Some(api.board.roster().instrument(watch));
+            let kind = target.map(Target::name);
+            let query = ListingQuery { instrument, kind, severity: None, interval, span };
+            return page_of("forecasts", history.forecasts(&query));
+        }
+        refuse_after(&span)?;
+        let seen = api.board.seen(watch);
+        let wanted = seen.forecasts().filter(|(forecast, _)| {
+            holds(&span, None, watch, forecast.made_at)
                 && target.is_none_or(|target| target == forecast.target)
                 && interval.is_none_or(|interval| interval == forecast.interval)
-        })
-        .map(|(forecast, cause_seq)| (forecast.clone(), cause_seq))
-        .collect();
-    found.sort_by_key(|(forecast, _)| (forecast.made_at, forecast.id));
-    let mut rows = Rows::new("forecasts");
-    for (forecast, cause_seq) in listing.page(found) {
-        rows.row(|out| shape::forecast(api.board.label(watch), &forecast, cause_seq, out));
-    }
-    Ok(json(rows.end_page(None)))
+        });
+        let mut found: Vec<_> = wanted.map(|(forecast, cause)| (forecast.clone(), cause)).collect();
+        drop(seen);
+        found.sort_by_key(|(forecast, _)| (forecast.made_at, forecast.id));
+        let mut rows = Rows::new("forecasts");
+        for (forecast, cause_seq) in cut(found, &span) {
+            rows.row(|out| shape::forecast(api.board.label(watch), &forecast, cause_seq, out));
+        }
+        Ok(rows.end_page(None))
+    })
+    .await
 }
 
 /// What the current models expect of one instrument, at most so many candles ahead.

@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::api::board::seen::Trouble;
 use crate::api::query::{Query, instrument_of};
 use crate::api::rest::health::venue_condition;
 use crate::api::rest::schemas::{TradeRow, Trades};
@@ -26,7 +27,7 @@ pub struct InstrumentReport {
     #[schema(example = "BTC-USDT")]
     symbol: String,
     /// `live`; `waiting` for a first trade; `stale` where it is silent for longer than its rhythm explains; `down` where its
-    /// venue is not connected; `unlisted` where the venue does not know it; `parked` after too many failures.
+    /// venue is not connected; `unlisted` where the venue does not list it.
     #[schema(example = "live")]
     state: &'static str,
     /// Why, where it is not live; else empty.
@@ -148,9 +149,9 @@ pub fn report(api: &Api, watch: Watch, now: UnixNanos) -> InstrumentReport {
     let unfilled = |gap: &&Gap| gap.state != GapState::Filled;
     let gaps_open = seen.gaps().filter(unfilled).count();
     let gap = seen.gaps().filter(unfilled).last().map(GapReport::of);
-    let trades = seen.counts().trades;
+    let (trades, trouble) = (seen.counts().trades, seen.trouble().cloned());
     drop(seen);
-    let (state, reason) = state_of(&api.health, instrument.venue().name(), last.is_some());
+    let (state, reason) = state_of(&api.health, instrument.venue().name(), last.is_some(), trouble);
     let row = last.as_ref().and_then(|trade| {
         let mut out = b"{".to_vec();
         shape::trade(api.board.label(watch), trade, &mut out);
@@ -176,7 +177,15 @@ pub fn report(api: &Api, watch: Watch, now: UnixNanos) -> InstrumentReport {
     }
 }
 
-fn state_of(health: &Health, venue: &str, has_traded: bool) -> (&'static str, String) {
+fn state_of(
+    health: &Health,
+    venue: &str,
+    has_traded: bool,
+    trouble: Option<Trouble>,
+) -> (&'static str, String) {
+    if let Some(Trouble { status, reason }) = trouble {
+        return (status.name(), reason);
+    }
     match venue_condition(health, venue) {
         Some(Condition::Down) => ("down", format!("{venue} is not connected")),
         _ if !has_traded => ("waiting", "no trade was heard yet".to_owned()),

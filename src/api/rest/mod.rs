@@ -7,13 +7,20 @@ pub mod instruments;
 pub mod operations;
 pub mod schemas;
 
+use std::time::Duration;
+
 use actix_web::guard;
 use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{Handler, HttpRequest, HttpResponse, Resource, Responder, web};
 use serde::Serialize;
 
+use crate::api::page;
 use crate::api::problem::Problem;
+use crate::storage::history::Span;
+
+/// How long a read may take.
+const READ_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What a handler gives.
 pub type Answer = Result<HttpResponse, Problem>;
@@ -43,6 +50,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(look("/api/v1/latency", operations::latency))
         .service(look("/api/v1/quality", operations::quality))
         .service(look("/api/v1/status", operations::status))
+        .configure(page::configure)
         .service(look("/api/v1/openapi.json", crate::api::openapi::document));
 }
 
@@ -117,6 +125,23 @@ impl Rows {
     }
 }
 
+/// Of rows in ascending order: with `from` the oldest, without it the newest.
+pub fn cut<T>(mut rows: Vec<T>, span: &Span<'_>) -> Vec<T> {
+    if span.from.is_none() {
+        rows.drain(..rows.len().saturating_sub(span.limit));
+    }
+    rows.truncate(span.limit);
+    rows
+}
+
+/// What is read from the board is one page: no cursor leads into it.
+pub fn refuse_after(span: &Span<'_>) -> Result<(), Problem> {
+    match span.after {
+        Some(_) => Err(Problem::field("after", "is none that a page of this query gave")),
+        None => Ok(()),
+    }
+}
+
 /// Runs what may read from a disk away from the thread that answers, for at most ten seconds.
 pub async fn aside(read: impl FnOnce() -> Result<Vec<u8>, Problem> + Send + 'static) -> Answer {
     let answer = tokio::time::timeout(READ_TIME_MAX, web::block(read)).await;
@@ -129,5 +154,3 @@ pub async fn aside(read: impl FnOnce() -> Result<Vec<u8>, Problem> + Send + 'sta
         Err(_) => Err(Problem::unavailable("reading took too long; ask for less, or later")),
     }
 }
-
-const READ_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(10);

@@ -74,6 +74,8 @@ pub struct StatusReport {
     version: &'static str,
     uptime_seconds: f64,
     instruments: usize,
+    /// Of the candles that are told, ascending.
+    intervals: Vec<String>,
     health: HealthReport,
     /// By name.
     queues: BTreeMap<String, QueueReport>,
@@ -208,6 +210,7 @@ pub async fn status(request: HttpRequest, api: web::Data<Api>) -> Answer {
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: api.started.elapsed().as_secs_f64(),
         instruments: api.board.roster().len(),
+        intervals: api.board.intervals().iter().map(ToString::to_string).collect(),
         health: report(&api.health),
         queues,
         sinks,
