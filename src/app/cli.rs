@@ -13,6 +13,7 @@ use crate::app::export::{self, ExportArguments};
 use crate::app::generate::{self, GenerateArguments};
 use crate::app::import::{self, ImportArguments};
 use crate::app::keys::{self, KeysArguments};
+use crate::app::latency::{self, LatencyArguments};
 use crate::app::live::{self, RunArguments};
 use crate::app::outcome::{self, Failure};
 use crate::app::replay::{self, ReplayArguments};
@@ -46,6 +47,8 @@ enum Command {
     Import(ImportArguments),
     /// Make, list and revoke API keys
     Keys(KeysArguments),
+    /// Show how long each stage of a running engine takes, live
+    Latency(LatencyArguments),
     /// Turn recordings into candles, indicators and gaps, at full speed
     Replay(Box<ReplayArguments>),
     /// Run the service until a signal ends it
@@ -87,6 +90,7 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Generate(arguments) => generate::generate(&arguments),
         Command::Import(arguments) => import::import(&arguments),
         Command::Keys(arguments) => keys::keys(&arguments),
+        Command::Latency(arguments) => latency::latency(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Run(arguments) => live::run(&arguments),
         Command::Verify(arguments) => verify::verify(&arguments),
@@ -137,7 +141,7 @@ mod tests {
 
     #[test]
     fn wrong_words_are_told_what_is_allowed() {
-        check_refused(&["chekc"], "allowed are: check config export generate import keys replay run");
+        check_refused(&["chekc"], "allowed are: check config export generate import keys latency replay run");
         check_refused(&["check", "--jsn"], "allowed are: --config --json");
         check_refused(&["check", "--config"], "a value is required for '--config <FILE>'");
         check_refused(&["config", "--json"], "unexpected argument '--json'");

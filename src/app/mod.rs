@@ -8,6 +8,7 @@ pub mod generate;
 pub mod import;
 pub mod inputs;
 pub mod keys;
+pub mod latency;
 pub mod layers;
 pub mod live;
 pub mod logging;

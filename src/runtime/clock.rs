@@ -26,9 +26,15 @@ impl Mono {
     pub const ZERO: Self = Self(0);
 
     pub fn now() -> Self {
-        static FIRST: OnceLock<Instant> = OnceLock::new();
+        static FIRST: OnceLock<(quanta::Clock, quanta::Instant)> = OnceLock::new();
+        let (clock, first) = FIRST.get_or_init(|| {
+            let clock = quanta::Clock::new();
+            #[expect(clippy::disallowed_methods, reason = "the one place that may")]
+            let first = clock.now();
+            (clock, first)
+        });
         #[expect(clippy::disallowed_methods, reason = "the one place that may")]
-        let since = FIRST.get_or_init(Instant::now).elapsed();
+        let since = clock.now().saturating_duration_since(*first);
         Self(since.as_nanos() as u64)
     }
 

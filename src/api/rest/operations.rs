@@ -17,11 +17,20 @@ use crate::domain::output::GapState;
 /// How long each stage of a trade took.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LatencyReport {
-    /// From the venue to the client, in order.
+    /// Since the process started: from the venue to the client, in order.
+    stages: Vec<StageReport>,
+    window: LatencyWindow,
+}
+
+/// The same stages over the last minute, or somewhat more where nobody asked for a while.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LatencyWindow {
+    /// How far back it reaches.
+    seconds: f64,
     stages: Vec<StageReport>,
 }
 
-/// One stage, since the process started. Nanoseconds, with two significant digits; `null` before the first trade.
+/// One stage. Nanoseconds, with two significant digits; `null` before the first trade.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct StageReport {
     /// `venue`, `parse`, `route`, `queue`, `compute`, `publish`, `feed`, `store`, `visible` or `total`.
@@ -116,29 +125,32 @@ pub async fn metrics(request: HttpRequest, api: web::Data<Api>) -> Answer {
 
 /// How long each stage of a trade takes.
 #[utoipa::path(get, path = "/api/v1/latency", tag = "operations", responses(
-    (status = 200, description = "Since the process started, nanoseconds", body = LatencyReport)
+    (status = 200, description = "Since the process started, and over the last minute; nanoseconds", body = LatencyReport)
 ))]
 pub async fn latency(request: HttpRequest, api: web::Data<Api>) -> Answer {
     Query::parse(request.query_string(), &[])?;
-    let stages = api
-        .latency
-        .report()
-        .into_iter()
-        .map(|(stage, histogram)| {
-            let count = histogram.len();
-            let at = |quantile: f64| (count > 0).then(|| histogram.value_at_quantile(quantile));
-            StageReport {
-                stage: stage.name(),
-                count,
-                p50: at(0.5),
-                p90: at(0.9),
-                p99: at(0.99),
-                p99_9: at(0.999),
-                max: at(1.0),
-            }
-        })
-        .collect();
-    Ok(json_of(&LatencyReport { stages }))
+    let window = api.latency.window(Mono::now());
+    Ok(json_of(&LatencyReport {
+        stages: reports(&api.latency.report()),
+        window: LatencyWindow { seconds: window.seconds, stages: reports(&window.stages) },
+    }))
+}
+
+fn reports(stages: &[(Stage, Histogram<u64>)]) -> Vec<StageReport> {
+    let report = |(stage, histogram): &(Stage, Histogram<u64>)| {
+        let count = histogram.len();
+        let at = |quantile: f64| (count > 0).then(|| histogram.value_at_quantile(quantile));
+        StageReport {
+            stage: stage.name(),
+            count,
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p99_9: at(0.999),
+            max: at(1.0),
+        }
+    };
+    stages.iter().map(report).collect()
 }
 
 /// How whole the data is.
