@@ -96,8 +96,10 @@ async fn ask(client: &reqwest::Client, url: &str, key: Option<&str>) -> Result<S
 }
 
 fn table(report: &Report) -> String {
-    let mut out =
-        format!("{:<8} {:>12} {:>9} {:>9} {:>9} {:>9} {:>9}\n", "stage", "trades", "p50", "p90", "p99", "p99.9", "max");
+    let mut out = format!(
+        "{:<8} {:>12} {:>9} {:>9} {:>9} {:>9} {:>9}\n",
+        "stage", "trades", "p50", "p90", "p99", "p99.9", "max"
+    );
     for stage in &report.stages {
         let values = [stage.p50, stage.p90, stage.p99, stage.p99_9, stage.max];
         let values = values.map(|value| value.map_or("-".to_owned(), duration));
@@ -119,7 +121,13 @@ fn duration(nanos: u64) -> String {
         n if n < 1e9 => (n / 1e6, "ms"),
         n => (n / 1e9, "s"),
     };
-    let digits = if unit == "ns" || value >= 100.0 { 0 } else if value >= 10.0 { 1 } else { 2 };
+    let digits = if unit == "ns" || value >= 100.0 {
+        0
+    } else if value >= 10.0 {
+        1
+    } else {
+        2
+    };
     format!("{value:.digits$} {unit}")
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
+use hdrhistogram::Histogram;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -13,6 +14,8 @@ use crate::api::rest::health::{HealthReport, report};
 use crate::api::rest::{Answer, json_of};
 use crate::api::state::Api;
 use crate::domain::output::GapState;
+use crate::runtime::clock::Mono;
+use crate::runtime::latency::Stage;
 
 /// How long each stage of a trade took.
 #[derive(Debug, Serialize, ToSchema)]
