@@ -50,6 +50,7 @@ use crate::runtime::sink::Sink;
 use crate::runtime::venue_clock::VenueClock;
 use crate::storage::embedded::sink::Embedded;
 use crate::storage::history::History;
+use crate::storage::questdb::sink::{QuestDb, Voices};
 
 #[derive(Debug, clap::Args)]
 pub struct RunArguments {
@@ -117,6 +118,18 @@ fn plug_api(ground: &Ground<'_>, history: Option<Arc<History>>, parts: &mut Part
 /// The stores; history is read from the embedded one, where that is enabled.
 fn plug_storage(ground: &Ground<'_>, parts: &mut Parts) -> Result<Option<Arc<History>>, Failure> {
     let (config, tools) = (&ground.config.storage, &ground.tools);
+    if config.questdb.enabled {
+        let voices = Voices {
+            metrics: tools.metrics.clone(),
+            health: tools.health.clone(),
+            latency: tools.latency.clone(),
+            quarantine: tools.quarantine.clone(),
+        };
+        let questdb = QuestDb::start(&ground.data_dir, &ground.roster, &config.questdb, voices)
+            .map_err(Failure::failed)?;
+        parts.sinks.push(questdb.sink());
+        parts.keepers.push(Box::new(questdb));
+    }
     if !config.embedded.enabled {
         return Ok(None);
     }

@@ -256,7 +256,13 @@ pub fn signal(label: &Label, signal: &Signal, cause_seq: u64, out: &mut Vec<u8>)
 }
 
 fn evidence(evidence: &Evidence, out: &mut Vec<u8>) {
-    out.extend_from_slice(b",\"evidence\":{");
+    out.extend_from_slice(b",\"evidence\":");
+    evidence_object(evidence, out);
+}
+
+/// The facts as a JSON object.
+pub fn evidence_object(evidence: &Evidence, out: &mut Vec<u8>) {
+    out.push(b'{');
     for (at, (name, fact)) in evidence.0.iter().enumerate() {
         if at > 0 {
             out.push(b',');

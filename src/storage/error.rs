@@ -21,6 +21,8 @@ pub enum StorageError {
     /// A row holds what no writer of ours makes.
     #[error("{}: a stored {what} cannot be read", path.display())]
     Row { path: PathBuf, what: &'static str },
+    #[error("{address}: {problem}")]
+    Schema { address: String, problem: String },
     /// A cursor that no page of this query gave.
     #[error("cursor is none that a page of this query gave")]
     Cursor,

@@ -7,4 +7,5 @@ pub mod error;
 pub mod feed_log;
 pub mod history;
 pub mod pending;
+pub mod questdb;
 pub mod spool;
