@@ -247,6 +247,7 @@ pub fn gap(watch: u32, at: u64) -> Telling {
         from: UnixNanos(1),
         to: UnixNanos(2),
         state: GapState::Open,
+        reason: None,
     };
     telling(watch, at, Told::Gap(Box::new(gap)))
 }
