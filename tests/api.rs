@@ -15,7 +15,9 @@ use tapewatch::api::state::Api;
 use tapewatch::domain::candle::{Candle, CandleState, Ohlc, Origin};
 use tapewatch::domain::decimal::{Price, Quantity, QuoteVolume, Volume};
 use tapewatch::domain::event::{Side, Trade, TradeId};
-use tapewatch::domain::insight::{Evidence, Fact, Forecast, InsightId, Role, Severity, Signal, SignalKind, Target};
+use tapewatch::domain::insight::{
+    Evidence, Fact, Forecast, InsightId, Role, Severity, Signal, SignalKind, Target,
+};
 use tapewatch::domain::output::{DataState, Gap, GapId, GapKind, GapState, Position};
 use tapewatch::domain::time::UnixNanos;
 use tapewatch::domain::told::{Roster, Told, Watch};
@@ -77,7 +79,12 @@ fn told() -> Vec<Told> {
         interval: "1m".parse().unwrap(),
         open_at: UnixNanos(BEGIN),
         close_at: UnixNanos(BEGIN + 60 * SECOND),
-        prices: Some(Ohlc { open: price("60000"), high: price("60001"), low: price("60000"), close: price("60001") }),
+        prices: Some(Ohlc {
+            open: price("60000"),
+            high: price("60001"),
+            low: price("60000"),
+            close: price("60001"),
+        }),
         volume: Volume::parse(b"1").unwrap(),
         quote_volume: Some(QuoteVolume::parse(b"60000.5").unwrap()),
         trade_count: Some(2),
@@ -167,7 +174,8 @@ fn send(address: SocketAddr, bytes: &[u8]) -> Answer {
 }
 
 fn ask(house: &House, method: &str, path: &str, headers: &str) -> Answer {
-    let request = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
+    let request =
+        format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n");
     send(house.server.address(), request.as_bytes())
 }
 
@@ -202,7 +210,8 @@ fn what_was_told_is_answered() {
     assert_eq!(get(&house, "/api/v1/price/binance:BTC-USDT"), price);
     assert_eq!(get(&house, "/api/v1/price/binance%3aBTC%2DUSDT"), price);
     let trades = get(&house, "/api/v1/trades/binance:BTC-USDT?limit=2");
-    let ids: Vec<_> = trades["trades"].as_array().unwrap().iter().map(|trade| trade["trade_id"].clone()).collect();
+    let ids: Vec<_> =
+        trades["trades"].as_array().unwrap().iter().map(|trade| trade["trade_id"].clone()).collect();
     assert_eq!(ids, ["2", "5"]);
 
     let candles = get(&house, "/api/v1/candles/binance:BTC-USDT?interval=1m&open=true");
@@ -210,7 +219,8 @@ fn what_was_told_is_answered() {
     assert_eq!(states, ["traded", "open"]);
     assert_eq!(candles["candles"][0]["vwap"], "60000.5");
     assert_eq!(candles["candles"][1]["open"], "60002.5");
-    let closed = get(&house, "/api/v1/candles/binance:BTC-USDT?from=2024-05-01T00:00:00Z&to=2024-05-01T00:01:00Z");
+    let closed =
+        get(&house, "/api/v1/candles/binance:BTC-USDT?from=2024-05-01T00:00:00Z&to=2024-05-01T00:01:00Z");
     assert_eq!(closed["candles"].as_array().unwrap().len(), 1);
     assert!(closed["next"].is_null());
 
@@ -256,11 +266,31 @@ fn metrics_hold_every_promised_name_and_the_counts_of_latency() {
     let house = house(|_| {});
     let text = ask(&house, "GET", "/metrics", "").body;
     for name in [
-        "trades_total", "stage_latency_seconds", "queue_depth", "queue_dropped_total", "gaps_open", "duplicates_total",
-        "quarantined_total", "reconnects_total", "last_trade_age_seconds", "actor_restarts_total", "sink_rows_total",
-        "sink_backlog_bytes", "feed_clients", "feed_messages_total", "signals_total", "forecast_skill_ratio",
-        "clock_skew_seconds", "last_price", "anomalies_total", "predictions_total", "prediction_duration_seconds",
-        "http_requests_total", "http_request_duration_seconds", "venue_requests_total", "venue_request_duration_seconds",
+        "trades_total",
+        "stage_latency_seconds",
+        "queue_depth",
+        "queue_dropped_total",
+        "gaps_open",
+        "duplicates_total",
+        "quarantined_total",
+        "reconnects_total",
+        "last_trade_age_seconds",
+        "actor_restarts_total",
+        "sink_rows_total",
+        "sink_backlog_bytes",
+        "feed_clients",
+        "feed_messages_total",
+        "signals_total",
+        "forecast_skill_ratio",
+        "clock_skew_seconds",
+        "last_price",
+        "anomalies_total",
+        "predictions_total",
+        "prediction_duration_seconds",
+        "http_requests_total",
+        "http_request_duration_seconds",
+        "venue_requests_total",
+        "venue_request_duration_seconds",
     ] {
         let sample = text.lines().any(|line| line.starts_with(&format!("tapewatch_{name}")));
         assert!(sample, "tapewatch_{name} has no sample in\n{text}");
@@ -415,10 +445,19 @@ fn page_and_documents_are_served_from_the_binary() {
     let house = house(|_| {});
     let page = ask(&house, "GET", "/", "");
     assert!(page.status == 200 && page.body.starts_with("<!doctype html>"));
-    assert!(page.head.contains("content-security-policy: default-src 'none'; script-src 'self'"), "{}", page.head);
+    assert!(
+        page.head.contains("content-security-policy: default-src 'none'; script-src 'self'"),
+        "{}",
+        page.head
+    );
     let links: Vec<&str> = page.body.split(['"']).filter(|part| part.starts_with("/page/")).collect();
     assert!(links.len() >= 4, "{links:?}");
-    for link in links.into_iter().chain(["/page/lightweight-charts.NOTICE", "/favicon.ico", "/docs/", "/page/feed.js"]) {
+    for link in links.into_iter().chain([
+        "/page/lightweight-charts.NOTICE",
+        "/favicon.ico",
+        "/docs/",
+        "/page/feed.js",
+    ]) {
         let answer = ask(&house, "GET", link, "");
         assert_eq!(answer.status, 200, "{link}");
         if let Some(tag) = answer.head.lines().find_map(|line| line.strip_prefix("etag: ")) {

@@ -197,3 +197,112 @@ fn captured_rest_pages_are_read() {
         );
     }
 }
+
+/// Answers and control frames as venues write them, to be spoilt.
+const SAMPLES: &[&str] = &[
+    r#"{"serverTime":1700000000123}"#,
+    r#"{"symbols":[{"symbol":"BTCUSDT","status":"TRADING","baseAsset":"BTC","quoteAsset":"USDT"}]}"#,
+    r#"[{"id":870281750,"isBestMatch":true,"isBuyerMaker":true,"price":"38172.11000000","qty":"0.15000000","quoteQty":"5725.81650000","time":1621933655947}]"#,
+    r#"[[1586987400000,"6733.55","6737.79","6726.61","6727.14","121.2",1586987699999,"815879.49",2208,"56.19","378311.74","0"]]"#,
+    r#"{"result":null,"id":3}"#,
+    r#"{"error":{"code":1,"msg":"bad"},"id":"5"}"#,
+    r#"{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}"#,
+    r#"{"iso":"2026-01-02T03:04:05.123Z","epochSeconds":"1767323045","epochMillis":"1767323045123"}"#,
+    r#"{"products":[{"product_id":"BTC-USDC","base_currency_id":"BTC","quote_currency_id":"USDC","alias":"BTC-USD","status":"online"}]}"#,
+    r#"[{"id":"BTC-USD","base_currency":"BTC","quote_currency":"USD","status":"online","trading_disabled":false}]"#,
+    r#"[{"trade_id":12,"side":"sell","size":"0.1","price":"10.5","time":"2026-01-02T03:04:05.605867Z"}]"#,
+    r#"{"trades":[{"trade_id":"12","product_id":"BTC-USD","price":"1","size":"2","time":"2026-01-02T03:04:05Z","side":"SELL"}]}"#,
+    "[[1704067260,9.5,11,10,10.5,3.25]]",
+    r#"{"channel":"subscriptions","events":[{"subscriptions":{"market_trades":["BTC-USD"]}}]}"#,
+    r#"{"channel":"market_trades","events":[{"type":"snapshot","trades":[]}]}"#,
+    r#"{"type":"heartbeat","sequence":90,"last_trade_id":20,"product_id":"BTC-USD","time":"2014-11-07T08:19:28.464459Z"}"#,
+    r#"{"type":"error","message":"Failed to subscribe","reason":"XXX-YYY is not a valid product"}"#,
+];
+
+/// Pieces that parsers stumble over.
+const PIECES: &[&str] = &[
+    "null",
+    "{}",
+    "[]",
+    "\"",
+    "\\u0000",
+    "-1",
+    "1e999",
+    "18446744073709551616",
+    "é",
+    ",",
+    ":",
+    "}",
+    "]",
+    "NaN",
+    "0.0",
+    "9999999999999999999999999",
+    "\"\"",
+    "true",
+];
+
+/// Whatever is said, nothing panics, and what is read is sound. `TAPEWATCH_NOISE_SECONDS` spoils for longer.
+#[test]
+fn spoilt_answers_cost_nothing_but_themselves() {
+    let seconds = std::env::var("TAPEWATCH_NOISE_SECONDS").ok().and_then(|text| text.parse().ok());
+    let limit = std::time::Duration::from_secs(seconds.unwrap_or(0));
+    let stopwatch = tapewatch::runtime::clock::Stopwatch::start();
+    let interval = "1m".parse::<Interval>().unwrap().time().unwrap();
+    let mut seed = 7;
+    let mut roll = |sides: usize| {
+        seed = tapewatch::runtime::backoff::splitmix(seed);
+        (seed % sides as u64) as usize
+    };
+    let mut spoilt = 0_u64;
+    while spoilt < 20_000 || stopwatch.elapsed() < limit {
+        let mut text = SAMPLES[roll(SAMPLES.len())].to_owned();
+        for _ in 0..=roll(4) {
+            let at = (0..=roll(text.len() + 1)).rev().find(|&at| text.is_char_boundary(at.min(text.len())));
+            let at = at.unwrap_or(0).min(text.len());
+            match roll(4) {
+                0 => text.truncate(at),
+                1 => text.insert_str(at, PIECES[roll(PIECES.len())]),
+                2 => {
+                    let end = (at + roll(12)).min(text.len());
+                    let end = (at..=end).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(at);
+                    text.replace_range(at..end, PIECES[roll(PIECES.len())]);
+                }
+                _ => {
+                    let again = text[at..].to_owned();
+                    text.push_str(&again);
+                }
+            }
+        }
+        let entry = &dialects::DIALECTS[roll(dialects::DIALECTS.len())];
+        let dialect = (entry.make)();
+        let _ =
+            (dialect.control(&text), dialect.is_snapshot(&text), dialect.error(400 + roll(30) as u16, &text));
+        let spelling = "BTC-USD".to_owned();
+        let ask = match roll(5) {
+            0 => Ask::Time,
+            1 => Ask::Listings,
+            2 => Ask::Trades { spelling, first_id: 7, limit: 100 },
+            3 => Ask::Latest { spelling, limit: 10 },
+            _ => {
+                Ask::Klines { spelling: text.clone(), interval, from: UnixNanos(0), to: UnixNanos(i64::MAX) }
+            }
+        };
+        assert!(dialect.requests(&ask).iter().all(|request| request.path.is_ascii()), "{text}");
+        match dialect.answer(&ask, roll(2), &text) {
+            Ok(Answer::Time(at)) => assert!(at.plausible().is_ok(), "{text}"),
+            Ok(Answer::Trades(page)) => {
+                let is_sound = |trade: &Trade| {
+                    !trade.price.decimal().is_zero()
+                        && !trade.quantity.decimal().is_zero()
+                        && trade.exchange_at.plausible().is_ok()
+                };
+                assert!(page.trades.iter().all(is_sound), "{text}");
+            }
+            Ok(Answer::Listings(_) | Answer::Klines(_)) | Err(_) => {}
+        }
+        let mut parser = (dialect.parser().make)(FrameSource::default());
+        parser.frame(&text, None, &mut Told::default());
+        spoilt += 1;
+    }
+    println!("{spoilt} texts spoilt, seed 7");
+}

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::app::backfill::{self, BackfillArguments};
 use crate::app::check::{self, CheckArguments};
 use crate::app::config;
 use crate::app::export::{self, ExportArguments};
@@ -16,6 +17,8 @@ use crate::app::keys::{self, KeysArguments};
 use crate::app::latency::{self, LatencyArguments};
 use crate::app::live::{self, RunArguments};
 use crate::app::outcome::{self, Failure};
+use crate::app::probe::{self, ProbeArguments};
+use crate::app::record::{self, RecordArguments};
 use crate::app::replay::{self, ReplayArguments};
 use crate::app::simulate::{self, SimulateArguments};
 use crate::app::verify::{self, VerifyArguments};
@@ -35,6 +38,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Fetch an instrument's history over REST into the journal of a data directory
+    Backfill(BackfillArguments),
     /// Validate a configuration; print what would run, and every catalogue
     Check(CheckArguments),
     /// Print the default configuration, commented
@@ -49,6 +54,10 @@ enum Command {
     Keys(KeysArguments),
     /// Show how long each stage of a running engine takes, live
     Latency(LatencyArguments),
+    /// Connect to a venue and check what is assumed about it
+    Probe(ProbeArguments),
+    /// Write a venue's raw frames as they are received
+    Record(RecordArguments),
     /// Turn recordings into candles, indicators and gaps, at full speed
     Replay(Box<ReplayArguments>),
     /// Run the service until a signal ends it
@@ -85,12 +94,15 @@ pub fn run(arguments: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> 
 
 fn perform(command: Command) -> Result<(), Failure> {
     match command {
+        Command::Backfill(arguments) => backfill::backfill(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Export(arguments) => export::export(&arguments),
         Command::Generate(arguments) => generate::generate(&arguments),
         Command::Import(arguments) => import::import(&arguments),
         Command::Keys(arguments) => keys::keys(&arguments),
         Command::Latency(arguments) => latency::latency(&arguments),
+        Command::Probe(arguments) => probe::probe(&arguments),
+        Command::Record(arguments) => record::record(&arguments),
         Command::Replay(arguments) => replay::replay(&arguments),
         Command::Run(arguments) => live::run(&arguments),
         Command::Verify(arguments) => verify::verify(&arguments),
@@ -141,7 +153,10 @@ mod tests {
 
     #[test]
     fn wrong_words_are_told_what_is_allowed() {
-        check_refused(&["chekc"], "allowed are: check config export generate import keys latency replay run");
+        check_refused(
+            &["chekc"],
+            "allowed are: backfill check config export generate import keys latency probe record replay run",
+        );
         check_refused(&["check", "--jsn"], "allowed are: --config --json");
         check_refused(&["check", "--config"], "a value is required for '--config <FILE>'");
         check_refused(&["config", "--json"], "unexpected argument '--json'");

@@ -1,5 +1,6 @@
 //! The composition root: the command line, the configuration, and what each command puts together.
 
+pub mod backfill;
 pub mod check;
 pub mod cli;
 pub mod config;
@@ -14,9 +15,11 @@ pub mod live;
 pub mod logging;
 pub mod market_tape;
 pub mod outcome;
+pub mod probe;
 pub mod quantity;
+pub mod record;
 pub mod replay;
 pub mod simulate;
+pub mod venue_arguments;
 pub mod verify;
 pub mod watching;
-

@@ -2,6 +2,9 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Write};
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Why a command did not do what it was asked.
 #[derive(Debug)]
@@ -47,4 +50,23 @@ pub fn print(text: &str) -> Result<(), Failure> {
         }
         _ => Ok(()),
     }
+}
+
+/// Returns when a signal asks the process to end, or after `length`.
+pub async fn until_told_to_end(length: Option<Duration>) -> Result<(), Failure> {
+    let listen =
+        |kind| signal(kind).map_err(|e| Failure::failed(format!("failed to listen for signals: {e}")));
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let over = async {
+        match length {
+            Some(length) => tokio::time::sleep(length).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        () = over => {}
+    }
+    Ok(())
 }

@@ -20,6 +20,7 @@ mod elements;
 pub mod error;
 pub mod gate;
 pub mod gemini;
+pub mod history;
 pub mod htx;
 pub mod hyperliquid;
 pub mod kraken;
@@ -35,6 +36,7 @@ pub mod service;
 pub mod simulator;
 pub mod skew;
 pub mod socket;
+pub mod tap;
 #[cfg(test)]
 mod testing;
 

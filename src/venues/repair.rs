@@ -29,6 +29,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(300);
 const SETTLE: Duration = Duration::from_secs(2);
 /// Two answers that say the same have to lie so far apart.
 const CONFIRM_AFTER: Duration = Duration::from_secs(1);
+/// A gap that was called unfillable and still stands is looked at again: the venue may have found it.
+const LOOK_AGAIN: Duration = Duration::from_secs(3_600);
+/// Pieces of a gap that are remembered as given up; more would be told again.
+const GIVEN_UP_MAX: usize = 1_024;
 /// A venue whose pages begin behind the missing ids so many times does not reach back to them.
 const OUT_OF_REACH_TRIES: u32 = 6;
 
@@ -44,6 +48,8 @@ struct OpenGap {
     backoff: Backoff,
     /// What an answer passed over, and when it said so first.
     passed_over: Option<(Vec<Missing>, Mono)>,
+    /// What was called unfillable: told once.
+    given_up: Vec<Missing>,
     /// How often in a row pages began behind it.
     behind: u32,
     is_asked: bool,
@@ -103,6 +109,7 @@ impl GapBook {
             next_try: now,
             backoff,
             passed_over: None,
+            given_up: Vec::new(),
             behind: 0,
             is_asked: false,
         };
@@ -141,7 +148,7 @@ impl GapBook {
         // Filled meanwhile.
         let Some(gap) = gaps.get_mut(&key) else { return Vec::new() };
         gap.is_asked = false;
-        let mut unfillable = Vec::new();
+        let mut unfillable: Vec<(Missing, Unfillable)> = Vec::new();
         if !tried.has_failed {
             gap.behind = if tried.out_of_reach.is_some() { gap.behind + 1 } else { 0 };
             if let Some(missing) = tried.out_of_reach
@@ -160,7 +167,12 @@ impl GapBook {
                 _ => Some((tried.passed_over, now)),
             };
         }
-        let wait = if !unfillable.is_empty() || tried.delivered > 0 {
+        unfillable.retain(|(missing, _)| !gap.given_up.contains(missing));
+        gap.given_up.extend(unfillable.iter().map(|(missing, _)| *missing));
+        gap.given_up.truncate(GIVEN_UP_MAX);
+        let wait = if gap.given_up.contains(&gap.missing) {
+            LOOK_AGAIN
+        } else if !unfillable.is_empty() || tried.delivered > 0 {
             gap.backoff.reset();
             SETTLE
         } else {
@@ -360,6 +372,7 @@ mod tests {
         assert!(book.tried(key, tried.clone(), at(0)).is_empty());
         assert!(book.tried(key, tried.clone(), at(500)).is_empty());
         assert_eq!(book.tried(key, tried.clone(), at(1_500)), [(missing, Unfillable::NotAtVenue)]);
+        assert!(book.tried(key, tried.clone(), at(5_000)).is_empty(), "it is said once");
         let other = Tried { passed_over: Vec::new(), ..Tried::default() };
         assert!(book.tried(key, other, at(9_000)).is_empty());
         assert!(book.tried(key, tried, at(20_000)).is_empty(), "it starts anew");
