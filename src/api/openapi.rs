@@ -2,7 +2,8 @@
 
 use std::sync::LazyLock;
 
-use actix_web::HttpResponse;
+use actix_web::{HttpResponse, web};
+use serde_json::Value;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{Content, Header, Ref, RefOr, Response, ResponseBuilder};
@@ -10,7 +11,9 @@ use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::api::problem::ProblemBody;
-use crate::api::rest::{candles, health, insights, instruments, json, operations};
+use crate::api::rest::{candles, health, insights, instruments, json_of, operations};
+use crate::api::state::Api;
+use crate::domain::insight::{Severity, SignalKind, Target};
 
 const PATH: &str = "/api/v1/openapi.json";
 
@@ -91,12 +94,74 @@ fn problem(description: &str, with_retry: bool) -> Response {
     response.build()
 }
 
-static TEXT: LazyLock<Vec<u8>> =
-    LazyLock::new(|| serde_json::to_vec(&Document::openapi()).expect("the document is JSON"));
+static DOCUMENT: LazyLock<Value> = LazyLock::new(|| {
+    let mut document = serde_json::to_value(Document::openapi()).expect("the document is JSON");
+    each_parameter(&mut document, refine);
+    document
+});
 
-/// The OpenAPI document.
-pub async fn document() -> HttpResponse {
-    json(TEXT.clone())
+/// The OpenAPI document: intervals and instruments are those of this service.
+pub async fn document(api: web::Data<Api>) -> HttpResponse {
+    let mut document = DOCUMENT.clone();
+    let intervals: Vec<_> = api.board.intervals().iter().map(ToString::to_string).collect();
+    let several = api.board.roster().len() != 1;
+    let first = api.board.roster().iter().next().map(|(_, instrument)| instrument.to_string());
+    each_parameter(&mut document, |path, parameter| match parameter["name"].as_str() {
+        Some("interval") => parameter["schema"]["enum"] = serde_json::json!(intervals),
+        Some("instrument") => {
+            if let Some(first) = &first {
+                parameter["example"] = first.as_str().into();
+            }
+            if path == "/predict" {
+                parameter["required"] = several.into();
+            }
+        }
+        _ => {}
+    });
+    json_of(&document)
+}
+
+fn each_parameter(document: &mut Value, mut edit: impl FnMut(&str, &mut Value)) {
+    let Some(paths) = document["paths"].as_object_mut() else { return };
+    for (path, item) in paths {
+        if let Some(parameters) = item["get"]["parameters"].as_array_mut() {
+            parameters.iter_mut().for_each(|parameter| edit(path, parameter));
+        }
+    }
+}
+
+/// Says of a parameter which values it can have, as the handlers check them.
+fn refine(path: &str, parameter: &mut Value) {
+    let name = parameter["name"].as_str().unwrap_or_default().to_owned();
+    let schema = &mut parameter["schema"];
+    // One that is left out is not sent as null.
+    if let Some(kinds) = schema["type"].as_array() {
+        let kind = kinds.iter().find(|kind| **kind != "null").cloned();
+        schema["type"] = kind.unwrap_or(Value::Null);
+    }
+    // Examples have to be values of this service.
+    if let Some(parameter) = parameter.as_object_mut() {
+        parameter.remove("example");
+    }
+    let schema = &mut parameter["schema"];
+    let words: Vec<&str> = match (name.as_str(), path) {
+        ("kind", "/api/v1/signals") => SignalKind::ALL.map(SignalKind::name).to_vec(),
+        ("kind", "/api/v1/forecasts/{instrument}") => Target::ALL.map(Target::name).to_vec(),
+        ("kind", "/api/v1/gaps") => vec!["ids", "time", "reset"],
+        ("severity", _) => Severity::ALL.map(Severity::name).to_vec(),
+        ("state", _) => vec!["open", "filled", "unfillable"],
+        _ => Vec::new(),
+    };
+    if !words.is_empty() {
+        schema["enum"] = serde_json::json!(words);
+    }
+    match name.as_str() {
+        "from" | "to" => schema["format"] = "date-time".into(),
+        "instrument" => schema["pattern"] = "^[a-z0-9-]{1,32}:[A-Z0-9]{1,20}-[A-Z0-9]{1,20}$".into(),
+        "id" => schema["pattern"] = "^[a-z0-9_]+@[0-9]+$".into(),
+        "after" => schema["pattern"] = "^[a-z][0-9a-f]{32}([0-9a-f]{2})*$".into(),
+        _ => {}
+    }
 }
 
 /// The page at `/docs/`, from files inside the binary.
@@ -110,7 +175,7 @@ mod tests {
 
     #[test]
     fn every_operation_tells_its_errors() {
-        let document: serde_json::Value = serde_json::from_slice(&TEXT).unwrap();
+        let document = &*DOCUMENT;
         assert!(document["openapi"].as_str().unwrap().starts_with("3.1"));
         let paths = document["paths"].as_object().unwrap();
         assert!(paths.len() >= 19, "{}", paths.len());

@@ -11,6 +11,8 @@ use crate::storage::history::Span;
 
 pub const LIMIT_DEFAULT: usize = 500;
 pub const LIMIT_MAX: usize = 1_000;
+/// Longer texts are no times.
+const TIME_BYTES_MAX: usize = 64;
 
 /// The decoded parameters.
 #[derive(Clone, Debug, Default)]
@@ -51,6 +53,8 @@ impl Query {
         let Some(text) = self.text(name) else { return Ok(None) };
         match UnixNanos::parse_iso(text.as_bytes()) {
             Ok(at) => Ok(Some(at)),
+            // Nothing that is kept lies between two nanoseconds.
+            Err(TimeError::TooFine) if text.len() <= TIME_BYTES_MAX => Ok(Some(cut_to_nanos(text))),
             // Before or behind everything that can be kept.
             Err(TimeError::OutOfRange) => {
                 let early = text < "1970";
@@ -145,6 +149,15 @@ pub fn instrument_of(request: &HttpRequest, roster: &Roster) -> Result<Watch, Pr
     })
 }
 
+/// The moment without the digits behind its nanoseconds.
+fn cut_to_nanos(text: &str) -> UnixNanos {
+    let begin = text.find(['.', ',']).map_or(text.len(), |point| point + 1);
+    let end = begin + text[begin..].bytes().take_while(u8::is_ascii_digit).count();
+    let cut = format!("{}{}", &text[..end.min(begin + 9)], &text[end..]);
+    // All of it was read before, the digits that are gone too.
+    UnixNanos::parse_iso(cut.as_bytes()).unwrap_or(UnixNanos(i64::MAX))
+}
+
 /// A part of the path, decoded.
 pub fn segment(request: &HttpRequest, name: &str) -> Result<String, Problem> {
     // The router has decoded all but a few characters, which it left as they were.
@@ -227,6 +240,8 @@ mod tests {
         for from in ["", "now", "2024", "1714521600", "2024-13-01T00:00:00Z"] {
             assert!(query(&format!("from={from}")).time("from").is_err(), "{from}");
         }
+        let fine = query("from=2024-05-01T00:00:00.1234567891234%2B01:00").time("from").unwrap().unwrap();
+        assert_eq!(fine.to_string(), "2024-04-30T23:00:00.123456789Z");
         assert!(query("open=true").boolean("open").unwrap());
         assert!(query("open=yes").boolean("open").is_err());
         let intervals = ["1s".parse().unwrap(), "1m".parse().unwrap()];
