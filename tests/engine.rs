@@ -12,7 +12,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tapewatch::analytics::archive::NoArchive;
 use tapewatch::analytics::catalogue::Spec;
 use tapewatch::analytics::pipeline::Settings;
 use tapewatch::domain::event::{Event, Trade, TradeId};
@@ -28,6 +27,7 @@ use tapewatch::engine::symbol::Symbol;
 use tapewatch::engine::symbol_actor::Voice;
 use tapewatch::engine::verify::{NoWitness, Recorded, verify};
 use tapewatch::journal::catch_up::CatchUp;
+use tapewatch::journal::chunks::Chunks;
 use tapewatch::journal::entry::Entry;
 use tapewatch::journal::snapshots::Snapshots;
 use tapewatch::replay::generate::market::Market;
@@ -113,6 +113,8 @@ impl Quarantine for Cell {
 /// What a replay of the journal tells, by instrument; from the first entry on.
 fn replayed(journal: &Path, settings: &Settings) -> BTreeMap<Instrument, Vec<String>> {
     let mut reading = CatchUp::open(journal, BTreeMap::new()).unwrap();
+    let archive = tempfile::tempdir().unwrap();
+    let chunks = Arc::new(Chunks::open(archive.path(), []).unwrap());
     let names = IndicatorNames::default();
     let mut symbols: Vec<(Instrument, u32, Symbol<'_>)> = Vec::new();
     let mut heard: BTreeMap<Instrument, Vec<String>> = BTreeMap::new();
@@ -120,7 +122,7 @@ fn replayed(journal: &Path, settings: &Settings) -> BTreeMap<Instrument, Vec<Str
         let more = reading
             .next_block(|instruments, entry| {
                 for listed in &instruments[symbols.len()..] {
-                    let symbol = Symbol::new(listed.instrument.clone(), listed.rule, settings);
+                    let symbol = Symbol::new(listed.instrument.clone(), listed.rule, settings, &chunks);
                     symbols.push((listed.instrument.clone(), listed.partition, symbol));
                 }
                 let mut take = |number: usize, at, event: &Event| {
@@ -133,7 +135,7 @@ fn replayed(journal: &Path, settings: &Settings) -> BTreeMap<Instrument, Vec<Str
                         at,
                         received: None,
                     };
-                    symbol.take(at, event, &mut NoArchive, &mut voice);
+                    symbol.take(at, event, &mut voice);
                     let lines = heard.entry(instrument.clone()).or_default();
                     lines.extend(tellings.iter().map(|t| line(t.at.0, t.cause_seq, &t.told)));
                 };
@@ -264,7 +266,8 @@ async fn start(dir: &Path, world: &World, plan: Plan, quarantine: &Arc<Cell>) ->
 fn verified(dir: &Path) -> u64 {
     let journal = dir.join("journal");
     let recorded = Recorded::of(&journal).unwrap();
-    let snapshots = Snapshots::at(&dir.join("snapshots"));
+    let own = tempfile::tempdir().unwrap();
+    let snapshots = Snapshots::at(&dir.join("snapshots"), own.path()).unwrap();
     let verified = verify(&journal, &snapshots, &settings(), &recorded, &mut NoWitness).unwrap();
     assert_eq!(verified.difference, None);
     verified.compared

@@ -1,5 +1,7 @@
 //! A pipeline that was saved and restored goes on as if nothing had happened: to the bit, at any moment.
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use tapewatch::analytics::anomaly::DETECTORS;
 use tapewatch::analytics::archive::MemoryArchive;
@@ -11,11 +13,15 @@ use tapewatch::analytics::signals::RULES;
 use tapewatch::domain::candle::{Ohlc, Origin};
 use tapewatch::domain::decimal::{Amount, Decimal, Price, Quantity};
 use tapewatch::domain::event::{Event, ReadyCandle, Side, Trade, TradeId, Unfillable, WatchStatus};
+use tapewatch::domain::instrument::Instrument;
 use tapewatch::domain::interval::Interval;
 use tapewatch::domain::output::{Output, OutputSink, Position};
 use tapewatch::domain::time::UnixNanos;
 use tapewatch::domain::told::{IndicatorNames, Told};
 use tapewatch::domain::venue::IdRule;
+use tapewatch::engine::symbol::Symbol;
+use tapewatch::journal::chunks::Chunks;
+use tapewatch::journal::snapshots::SymbolState;
 
 const SECOND: i64 = 1_000_000_000;
 const BEGIN: i64 = 1_714_521_600 * SECOND;
@@ -251,6 +257,55 @@ proptest! {
         }
         let _may_be_harmless = restore(IdRule::Contiguous, &settings, &words);
     }
+}
+
+/// Trades later than the window take candles back from the archive, also behind a restart from a snapshot.
+#[test]
+fn archived_candles_survive_restarts() {
+    let settings = settings(40);
+    let dir = tempfile::tempdir().unwrap();
+    let mut events = Vec::new();
+    for i in 0..900u64 {
+        events.push(Event::Trade(trade(TradeId::Number(20_000 + i), BEGIN + i as i64 * SECOND, i)));
+        if i % 97 == 96 {
+            let at = BEGIN + (i as i64 - 90) * SECOND + 5;
+            events.push(Event::Trade(trade(TradeId::Number(19_000 - i), at, i)));
+        }
+    }
+    let expected = run(IdRule::Contiguous, &settings, &events, &[]);
+    let revised =
+        expected.iter().filter(|(_, told)| matches!(told, Told::Candle(c) if c.revision > 0)).count();
+    assert!(revised > 20, "{revised}");
+    let names = IndicatorNames::new(
+        settings.indicators.names.iter().map(String::as_str).zip(settings.indicators.outputs.iter().copied()),
+    );
+    let instrument: Instrument = "binance:BTC-USDT".parse().unwrap();
+    let mut told = Vec::new();
+    let mut kept: Option<SymbolState> = None;
+    // Each life goes on from the snapshot of the one before, and is killed some time after its own.
+    for (begin, snapshot, end) in [(0, 250, 333), (250, 480, 700), (480, 700, 928)] {
+        let chunks = Arc::new(Chunks::open(dir.path(), []).unwrap());
+        let mut symbol = match &kept {
+            None => Symbol::new(instrument.clone(), IdRule::Contiguous, &settings, &chunks),
+            Some(state) => Symbol::restore(state, Position(begin as u64), &settings, &chunks).unwrap(),
+        };
+        told.truncate(begin);
+        for (i, event) in events.iter().enumerate().take(end.min(events.len())).skip(begin) {
+            if i == snapshot {
+                kept = Some(symbol.save(&instrument, IdRule::Contiguous));
+                chunks.sync().unwrap();
+            }
+            let mut telling = Telling { names: &names, told: Vec::new() };
+            symbol.take(Position(i as u64 + 1), event, &mut telling);
+            told.push(telling.told);
+        }
+        assert!(symbol.archive.take_fault().is_none());
+        told.truncate(if end >= events.len() { usize::MAX } else { snapshot });
+    }
+    assert_eq!(told.len(), events.len());
+    let told: Vec<_> = told.into_iter().flatten().collect();
+    // What the end of a recording tells is not live.
+    assert_eq!(told, expected[..told.len()]);
 }
 
 struct Nothing;

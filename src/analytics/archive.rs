@@ -11,6 +11,9 @@ pub trait Archive {
     /// Takes the top chunk of the stream's stack into `words` (cleared first); `false`: there is none.
     fn pop(&mut self, stream: u32, words: &mut Vec<u64>) -> bool;
 
+    /// The bottom chunk of the stream's stack will not be asked for again.
+    fn forget_oldest(&mut self, _stream: u32) {}
+
     /// Whether anything is kept; `false` spares the making of chunks.
     fn keeps(&self) -> bool {
         true
@@ -36,22 +39,26 @@ impl Archive for NoArchive {
 /// Keeps all in memory: for tests, and for what is known to be small.
 #[derive(Debug, Default)]
 pub struct MemoryArchive {
-    stacks: std::collections::BTreeMap<u32, Vec<Vec<u64>>>,
+    stacks: std::collections::BTreeMap<u32, std::collections::VecDeque<Vec<u64>>>,
 }
 
 impl Archive for MemoryArchive {
     fn push(&mut self, stream: u32, words: &[u64]) {
-        self.stacks.entry(stream).or_default().push(words.to_vec());
+        self.stacks.entry(stream).or_default().push_back(words.to_vec());
     }
 
     fn pop(&mut self, stream: u32, words: &mut Vec<u64>) -> bool {
         words.clear();
-        match self.stacks.get_mut(&stream).and_then(Vec::pop) {
+        match self.stacks.get_mut(&stream).and_then(std::collections::VecDeque::pop_back) {
             Some(chunk) => {
                 words.extend_from_slice(&chunk);
                 true
             }
             None => false,
         }
+    }
+
+    fn forget_oldest(&mut self, stream: u32) {
+        self.stacks.get_mut(&stream).and_then(std::collections::VecDeque::pop_front);
     }
 }

@@ -28,7 +28,7 @@ use crate::domain::venue::IdRule;
 pub const WINDOW_DEFAULT: usize = 128;
 
 /// Rises with every change of what [`SymbolPipeline::save`] writes, or of what follows from it.
-const STATE_VERSION: u32 = 2;
+const STATE_VERSION: u32 = 3;
 
 /// Indicators with more state than that are not touched ahead: reading it all would cost more than it spares.
 const TOUCH_WORDS_MAX: usize = 128;

@@ -9,7 +9,7 @@ use crate::analytics::desk::{Desk, told_candle};
 use crate::analytics::quiet::{Quiet, Told};
 use crate::analytics::revision::Before;
 use crate::analytics::rolling::state::State;
-use crate::analytics::series::{CHECKPOINT_EVERY, OPEN_ROOM, Series};
+use crate::analytics::series::{CHECKPOINT_EVERY, CHUNKS_MAX, OPEN_ROOM, Series};
 use crate::analytics::sums::Sums;
 use crate::domain::candle::{Candle, CandleState, Origin};
 use crate::domain::interval::{Interval, TimeInterval};
@@ -87,9 +87,10 @@ impl Series {
     pub fn fetch_back(&mut self, open_at: UnixNanos, archive: &mut dyn Archive) {
         let mut words = Vec::new();
         while self.put_aside && self.rows.front().is_some_and(|row| open_at < row.open_at) {
-            if !archive.pop(self.stream, &mut words) {
+            if self.chunks == 0 || !archive.pop(self.stream, &mut words) {
                 return;
             }
+            self.chunks -= 1;
             let mut state = State::load(&words);
             let (mut whole, mut rows, mut runs) = (false, 0, 0);
             state.bool(&mut whole);
@@ -125,6 +126,11 @@ impl Series {
                 self.rows.iter_mut().take(group).for_each(|row| row.state(state));
                 self.quiet.iter_mut().take(runs).for_each(|run| run.state(state));
                 desk.archive.push(self.stream, &words);
+                if self.chunks == CHUNKS_MAX {
+                    desk.archive.forget_oldest(self.stream);
+                } else {
+                    self.chunks += 1;
+                }
             }
             self.rows.drain(..group);
             self.closed -= group;
@@ -158,6 +164,7 @@ impl Series {
         }
         state.bool(&mut self.told_any);
         state.bool(&mut self.put_aside);
+        state.index(&mut self.chunks, CHUNKS_MAX);
         state.usize(&mut self.stay);
         state.index(&mut self.rows_since_checkpoint, CHECKPOINT_EVERY);
         let mut before = self.before.len();

@@ -22,6 +22,11 @@ use crate::domain::time::UnixNanos;
 /// Closed candles between two checkpoints of the indicators.
 pub const CHECKPOINT_EVERY: usize = 32;
 
+/// Chunks of an interval that are kept in the archive, each as long as from one checkpoint to the next. A
+/// trade that lies before all of them revises nothing: part of what is computed, so that it depends
+/// on no disk.
+pub const CHUNKS_MAX: usize = 1_024;
+
 /// Open candles for which a full ring has room; more make it grow.
 pub(super) const OPEN_ROOM: usize = 8;
 
@@ -43,6 +48,8 @@ pub struct Series {
     pub(super) told_any: bool,
     /// Rows before the first one in memory were put aside.
     pub(super) put_aside: bool,
+    /// Chunks of them that the archive still holds, at most [`CHUNKS_MAX`].
+    pub(super) chunks: usize,
     /// Rows needed by recent late trades beyond the window, decaying.
     pub(super) stay: usize,
     pub(super) set: IndicatorSet,
@@ -63,6 +70,7 @@ impl Series {
             begins: UnixNanos(i64::MIN),
             told_any: false,
             put_aside: false,
+            chunks: 0,
             stay: 0,
             set: IndicatorSet::new(plan),
             rows_since_checkpoint: 0,

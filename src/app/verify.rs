@@ -30,7 +30,10 @@ pub fn verify(arguments: &VerifyArguments) -> Result<(), Failure> {
     let name = journal.display().to_string();
     let config = Config::recorded(&name, text, None, &[]).map_err(Failure::refused)?;
     let settings = config.engine.settings();
-    let snapshots = Snapshots::at(&DataDir::snapshots_of(&arguments.dir));
+    // Candles that the replay puts aside go elsewhere: the data directory is not written to.
+    let own = tempfile::tempdir()
+        .map_err(|error| Failure::failed(format!("failed to make a directory: {error}")))?;
+    let snapshots = Snapshots::at(&DataDir::snapshots_of(&arguments.dir), own.path())?;
     let verified = verify::verify(&journal, &snapshots, &settings, &recorded, &mut NoWitness)?;
     tell(arguments, &verified)?;
     match &verified.difference {

@@ -268,7 +268,13 @@ impl ShardStart {
                 number: plan.number,
                 clock: plan.clock,
                 inbox: Inbox::new(self.capacity).into(),
-                symbol: Symbol::new(plan.instrument.clone(), plan.rule, settings).into(),
+                symbol: Symbol::new(
+                    plan.instrument.clone(),
+                    plan.rule,
+                    settings,
+                    self.common.snapshots.chunks(),
+                )
+                .into(),
                 woken: false.into(),
                 touched: false.into(),
                 begun: false.into(),

@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use tracing::{error, warn};
 
-use crate::analytics::archive::NoArchive;
 use crate::analytics::pipeline::Settings;
 use crate::domain::event::Event;
 use crate::domain::output::Position;
@@ -87,15 +86,16 @@ pub fn recover(
     sinks: &[Arc<dyn Sink>],
 ) -> Result<Vec<Recovered>, JournalError> {
     let settings: &'static Settings = shard.common.settings;
+    let chunks = shard.common.snapshots.chunks();
     let mut symbols: Vec<Recovered> = Vec::new();
     let mut of_watch: BTreeMap<u32, usize> = BTreeMap::new();
     let mut of_partition: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for seat in shard.own() {
         let state = states.get(&seat.partition);
         let own = state.and_then(|state| state.symbols.iter().find(|own| own.instrument == seat.instrument));
-        let mut symbol = Symbol::new(seat.instrument.clone(), seat.rule, settings);
+        let mut symbol = Symbol::new(seat.instrument.clone(), seat.rule, settings, chunks);
         if let (Some(state), Some(own)) = (state, own) {
-            match Symbol::restore(own, state.position, settings) {
+            match Symbol::restore(own, state.position, settings, chunks) {
                 Ok(restored) if own.rule == seat.rule => {
                     symbol = restored;
                     seat.begun.set(true);
@@ -186,7 +186,7 @@ fn take(shard: &Shard, recovered: &mut Recovered, at: Position, event: &Event, b
     let mut voice = Voice { tellings: bus.tellings(), names, watch, at, received: None };
     let fault = shard.common.fault.as_ref();
     let symbol = &mut *seat.symbol.borrow_mut();
-    if let Err(panicked) = attempt(symbol, seat, fault, (at, event), &mut NoArchive, &mut voice) {
+    if let Err(panicked) = attempt(symbol, seat, fault, (at, event), &mut voice) {
         bus.tellings().truncate(told);
         *mishap = Some(panicked);
     }

@@ -146,5 +146,5 @@ fn copy(shard: &Shard, partition: u32) -> Option<PartitionState> {
     let begun = seats().filter(|seat| seat.begun.get());
     let symbols = begun.map(|seat| seat.symbol.borrow_mut().save(&seat.instrument, seat.rule)).collect();
     let fingerprint = shard.common.fingerprint;
-    Some(PartitionState { partition, position, generation, fingerprint, symbols, archive: Vec::new() })
+    Some(PartitionState { partition, position, generation, fingerprint, symbols })
 }

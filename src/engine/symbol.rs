@@ -2,7 +2,10 @@
 //!
 //! The same for the live actor, for the recovery of a start, and for `verify`.
 
-use crate::analytics::archive::Archive;
+use std::sync::Arc;
+
+use tracing::error;
+
 use crate::analytics::pipeline::{Settings, SymbolPipeline};
 use crate::analytics::rolling::state::StateFault;
 use crate::domain::event::Event;
@@ -10,11 +13,15 @@ use crate::domain::instrument::Instrument;
 use crate::domain::output::{Output, OutputSink, Position};
 use crate::domain::tally::{Tallied, Tally};
 use crate::domain::venue::IdRule;
+use crate::engine::archive::ChunkArchive;
+use crate::journal::chunks::Chunks;
 use crate::journal::snapshots::SymbolState;
 
 /// The computation of one symbol.
 pub struct Symbol<'s> {
     pub pipeline: Box<SymbolPipeline<'s>>,
+    /// Its candles that are too old for memory.
+    pub archive: ChunkArchive,
     /// Of all that was told since the beginning of its log.
     pub tally: Tally,
     /// The last event taken, or passed over.
@@ -22,34 +29,40 @@ pub struct Symbol<'s> {
 }
 
 impl<'s> Symbol<'s> {
-    pub fn new(instrument: Instrument, rule: IdRule, settings: &'s Settings) -> Self {
+    pub fn new(instrument: Instrument, rule: IdRule, settings: &'s Settings, chunks: &Arc<Chunks>) -> Self {
         let pipeline = Box::new(SymbolPipeline::new(instrument, rule, settings));
-        Self { pipeline, tally: Tally::default(), done_at: Position::default() }
+        let archive = ChunkArchive::new(chunks);
+        Self { pipeline, archive, tally: Tally::default(), done_at: Position::default() }
     }
 
     /// As it was after the event at `at`.
-    pub fn restore(state: &SymbolState, at: Position, settings: &'s Settings) -> Result<Self, StateFault> {
+    pub fn restore(
+        state: &SymbolState,
+        at: Position,
+        settings: &'s Settings,
+        chunks: &Arc<Chunks>,
+    ) -> Result<Self, StateFault> {
         let pipeline = SymbolPipeline::restore(state.instrument.clone(), state.rule, settings, &state.words)?;
-        Ok(Self { pipeline: Box::new(pipeline), tally: state.tally, done_at: at })
+        let archive = ChunkArchive::restore(chunks, &state.chunks);
+        Ok(Self { pipeline: Box::new(pipeline), archive, tally: state.tally, done_at: at })
     }
 
     /// For a snapshot.
     pub fn save(&mut self, instrument: &Instrument, rule: IdRule) -> SymbolState {
         let mut words = Vec::new();
         self.pipeline.save(&mut words);
-        SymbolState { instrument: instrument.clone(), rule, tally: self.tally, words }
+        let chunks = self.archive.save();
+        if let Some(fault) = self.archive.take_fault() {
+            error!(%instrument, %fault, "archived candles are lost: trades as late as these revise nothing");
+        }
+        SymbolState { instrument: instrument.clone(), rule, tally: self.tally, words, chunks }
     }
 
     /// Takes the next event of its log.
     #[inline]
-    pub fn take(
-        &mut self,
-        at: Position,
-        event: &Event,
-        archive: &mut dyn Archive,
-        out: &mut impl OutputSink,
-    ) {
+    pub fn take(&mut self, at: Position, event: &Event, out: &mut impl OutputSink) {
         let mut out = Tallied { tally: &mut self.tally, out };
+        let archive = &mut self.archive;
         match event {
             Event::Trade(trade) => self.pipeline.on_trade(at, trade, archive, &mut out),
             event => self.pipeline.on_event(at, event, archive, &mut out),

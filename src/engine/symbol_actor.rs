@@ -20,7 +20,6 @@ use prometheus::core::{AtomicF64, GenericGauge};
 use prometheus::{IntCounter, IntGauge};
 use tracing::{error, warn};
 
-use crate::analytics::archive::{Archive, NoArchive};
 use crate::analytics::pipeline::Counts;
 use crate::domain::event::Event;
 use crate::domain::insight::{Evidence, Fact, InsightId, Severity, Signal, SignalKind};
@@ -171,14 +170,13 @@ pub fn attempt(
     seat: &Seat,
     fault: Option<&Fault>,
     (at, event): (Position, &Event),
-    archive: &mut dyn Archive,
     out: &mut impl OutputSink,
 ) -> Result<(), Mishap> {
     let caught = catch_unwind(AssertUnwindSafe(|| {
         if let Some(fault) = fault {
             assert!(!fault(&seat.instrument, event), "a test asked for it");
         }
-        symbol.take(at, event, archive, out);
+        symbol.take(at, event, out);
     }));
     caught.map_err(|panic| {
         seat.broken.set(true);
@@ -297,7 +295,7 @@ impl SymbolActor {
         };
         let fault = self.shard.common.fault.as_ref();
         let event = (waiting.at, &waiting.event);
-        let taken = attempt(symbol, &self.seat, fault, event, &mut NoArchive, &mut voice);
+        let taken = attempt(symbol, &self.seat, fault, event, &mut voice);
         let stamps = waiting.stamps;
         inbox.pop();
         match taken {
@@ -348,11 +346,11 @@ impl SymbolActor {
             let told = bus.tellings().len();
             let (seat, fault) = (&self.seat, self.shard.common.fault.as_ref());
             let taken = if rebuilt_at.is_some() {
-                attempt(symbol, seat, fault, (at, &event), &mut NoArchive, &mut Silence)
+                attempt(symbol, seat, fault, (at, &event), &mut Silence)
             } else {
                 let (names, watch) = (&self.shard.common.names, seat.watch);
                 let mut voice = Voice { tellings: bus.tellings(), names, watch, at, received: None };
-                attempt(symbol, seat, fault, (at, &event), &mut NoArchive, &mut voice)
+                attempt(symbol, seat, fault, (at, &event), &mut voice)
             };
             return match taken {
                 Ok(()) => Step::Did(1),
@@ -458,13 +456,15 @@ impl SymbolActor {
         for fault in found.refused {
             warn!(%fault, "snapshot refused");
         }
-        let mut symbol = Symbol::new(seat.instrument.clone(), seat.rule, common.settings);
+        let mut symbol =
+            Symbol::new(seat.instrument.clone(), seat.rule, common.settings, common.snapshots.chunks());
         let mut begun = false;
         if let Some(state) = found.newest {
             symbol.done_at = state.position;
             let own = state.symbols.iter().find(|state| state.instrument == seat.instrument);
             if let Some(own) = own.filter(|own| own.rule == seat.rule) {
-                symbol = Symbol::restore(own, state.position, common.settings).map_err(|e| text(&e))?;
+                symbol = Symbol::restore(own, state.position, common.settings, common.snapshots.chunks())
+                    .map_err(|e| text(&e))?;
                 begun = true;
             }
         }

@@ -10,7 +10,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::analytics::archive::NoArchive;
 use crate::analytics::pipeline::Settings;
 use crate::domain::event::Event;
 use crate::domain::instrument::Instrument;
@@ -144,10 +143,11 @@ pub fn verify(
                 let own = state.and_then(|state| {
                     let own = state.symbols.iter().find(|own| own.instrument == listed.instrument)?;
                     // What it says of itself stands before the snapshot as well as behind.
-                    Symbol::restore(own, Position::default(), settings).ok()
+                    Symbol::restore(own, Position::default(), settings, snapshots.chunks()).ok()
                 });
-                let symbol =
-                    own.unwrap_or_else(|| Symbol::new(listed.instrument.clone(), listed.rule, settings));
+                let symbol = own.unwrap_or_else(|| {
+                    Symbol::new(listed.instrument.clone(), listed.rule, settings, snapshots.chunks())
+                });
                 of_partition.entry(listed.partition).or_default().push(symbols.len());
                 symbols.push((listed.instrument.clone(), symbol));
             }
@@ -155,7 +155,7 @@ pub fn verify(
             let mut take = |(instrument, symbol): &mut (Instrument, Symbol<'_>), at, event: &Event| {
                 *events += 1;
                 let mut ear = Ear { instrument, witness, outputs };
-                symbol.take(at, event, &mut NoArchive, &mut ear);
+                symbol.take(at, event, &mut ear);
             };
             match entry {
                 Entry::Event { instrument, at, event } => {

@@ -8,6 +8,7 @@
 
 pub mod block;
 pub mod catch_up;
+pub mod chunks;
 pub mod convert;
 pub mod entry;
 pub mod error;

@@ -8,21 +8,25 @@
 //!
 //! What the states and the archive mean is for whoever made them to know: here they are words.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::domain::instrument::Instrument;
 use crate::domain::output::Position;
 use crate::domain::tally::Tally;
 use crate::domain::venue::{IdRule, Venue};
+use crate::journal::chunks::{Address, Chunks};
 use crate::journal::convert;
 use crate::journal::error::JournalError;
 use crate::journal::writer::sync_dir;
 
 const MAGIC: [u8; 8] = *b"TWSNAP\r\n";
 const FORMAT_VERSION: u32 = 1;
+/// Chunks of the symbols, beside the snapshots that speak of them.
+const ARCHIVE: &str = "archive";
 const HEADER_BYTES: usize = 64;
 /// Committed snapshots that are kept of a partition.
 const KEPT: usize = 2;
@@ -42,8 +46,6 @@ pub struct PartitionState {
     /// What the states were made under; another one cannot go on with them.
     pub fingerprint: u64,
     pub symbols: Vec<SymbolState>,
-    /// Where archived candles lie.
-    pub archive: Vec<u64>,
 }
 
 /// The state of one instrument.
@@ -54,12 +56,15 @@ pub struct SymbolState {
     /// Of all that was told until then.
     pub tally: Tally,
     pub words: Vec<u64>,
+    /// Its chunks in the archive, by stream from the oldest to the newest.
+    pub chunks: Vec<Vec<Address>>,
 }
 
 /// The snapshots of one data directory.
 #[derive(Clone, Debug)]
 pub struct Snapshots {
     dir: PathBuf,
+    chunks: Arc<Chunks>,
 }
 
 /// A snapshot on the disk that does not count yet. Dropped, it is removed.
@@ -68,6 +73,9 @@ pub struct Pending {
     dir: PathBuf,
     path: PathBuf,
     name: Name,
+    chunks: Arc<Chunks>,
+    /// What the snapshot speaks of.
+    addresses: Vec<Address>,
     committed: bool,
 }
 
@@ -110,12 +118,20 @@ impl Snapshots {
                 fs::remove_file(&path).map_err(JournalError::io(&path, "remove"))?;
             }
         }
-        Ok(Self::at(dir))
+        let partitions: BTreeSet<u32> = list(dir)?.into_iter().map(|name| name.partition).collect();
+        let chunks = Arc::new(Chunks::open(&dir.join(ARCHIVE), partitions)?);
+        Ok(Self { dir: dir.to_owned(), chunks })
     }
 
-    /// For readers: changes nothing.
-    pub fn at(dir: &Path) -> Self {
-        Self { dir: dir.to_owned() }
+    /// For readers: changes nothing in `dir`; what they put aside themselves goes to `own`.
+    pub fn at(dir: &Path, own: &Path) -> Result<Self, JournalError> {
+        let chunks = Arc::new(Chunks::beside(&dir.join(ARCHIVE), own, [])?);
+        Ok(Self { dir: dir.to_owned(), chunks })
+    }
+
+    /// Where the symbols put candles aside that are too old for memory.
+    pub fn chunks(&self) -> &Arc<Chunks> {
+        &self.chunks
     }
 
     /// Writes a snapshot and waits until the disk has it. It counts once it is committed.
@@ -124,6 +140,7 @@ impl Snapshots {
         let name = Name { partition, position, generation };
         let path = self.dir.join(format!("{}.pending", name.file_name()));
         let unfinished = path.with_extension("tmp");
+        self.chunks.sync()?;
         let bytes = encode(state);
         let write = || -> std::io::Result<()> {
             let mut file = File::create(&unfinished)?;
@@ -132,7 +149,10 @@ impl Snapshots {
             fs::rename(&unfinished, &path)
         };
         write().map_err(JournalError::io(&path, "write"))?;
-        Ok(Pending { dir: self.dir.clone(), path, name, committed: false })
+        let addresses =
+            state.symbols.iter().flat_map(|symbol| symbol.chunks.iter().flatten().copied()).collect();
+        let chunks = self.chunks.clone();
+        Ok(Pending { dir: self.dir.clone(), path, name, chunks, addresses, committed: false })
     }
 
     /// The newest committed snapshot of a partition that was made under these settings and is whole.
@@ -201,7 +221,7 @@ impl Pending {
             let path = self.dir.join(old.file_name());
             fs::remove_file(&path).map_err(JournalError::io(&path, "remove"))?;
         }
-        Ok(())
+        self.chunks.committed(self.name.partition, std::mem::take(&mut self.addresses))
     }
 }
 
@@ -250,7 +270,6 @@ fn list(dir: &Path) -> Result<Vec<Name>, JournalError> {
 
 fn encode(state: &PartitionState) -> Vec<u8> {
     let mut body = Vec::new();
-    pack(&mut body, &to_bytes(Vec::new(), &state.archive));
     for symbol in &state.symbols {
         pack(&mut body, &symbol_bytes(symbol));
     }
@@ -270,11 +289,13 @@ fn encode(state: &PartitionState) -> Vec<u8> {
     bytes
 }
 
-/// A symbol before it is packed: lengths of its names, rule, tally, names, words from the next multiple of 8.
+/// A symbol before it is packed: lengths of its names, rule, streams, tally, names; from the next multiple
+/// of 8 on its chunks, by stream behind their number, then its words.
 fn symbol_bytes(symbol: &SymbolState) -> Vec<u8> {
     let (venue, name) = (symbol.instrument.venue().name(), symbol.instrument.symbol());
     let mut bytes = Vec::with_capacity(SYMBOL_BYTES + 64 + symbol.words.len() * 8);
-    for number in [venue.len() as u32, name.len() as u32, convert::rule_number(symbol.rule), 0] {
+    let streams = symbol.chunks.len() as u32;
+    for number in [venue.len() as u32, name.len() as u32, convert::rule_number(symbol.rule), streams] {
         bytes.extend_from_slice(&number.to_le_bytes());
     }
     for number in [symbol.tally.count, symbol.tally.hash[0], symbol.tally.hash[1]] {
@@ -283,11 +304,11 @@ fn symbol_bytes(symbol: &SymbolState) -> Vec<u8> {
     bytes.extend_from_slice(venue.as_bytes());
     bytes.extend_from_slice(name.as_bytes());
     bytes.resize(bytes.len().next_multiple_of(8), 0);
-    to_bytes(bytes, &symbol.words)
-}
-
-fn to_bytes(mut bytes: Vec<u8>, words: &[u64]) -> Vec<u8> {
-    words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
+    for stream in &symbol.chunks {
+        bytes.extend_from_slice(&(stream.len() as u64).to_le_bytes());
+        stream.iter().for_each(|address| bytes.extend_from_slice(&address.0.to_le_bytes()));
+    }
+    symbol.words.iter().for_each(|word| bytes.extend_from_slice(&word.to_le_bytes()));
     bytes
 }
 
@@ -349,14 +370,12 @@ fn read(path: &Path, name: Name, fingerprint: u64) -> Result<PartitionState, Sna
         return Err(damaged("it does not match its checksum"));
     }
     let mut rest = body;
-    let archive = to_words(&unpack(&mut rest).map_err(damaged)?).map_err(damaged)?;
     let mut state = PartitionState {
         partition: name.partition,
         position: name.position,
         generation: name.generation,
         fingerprint,
         symbols: Vec::new(),
-        archive,
     };
     for _ in 0..symbols {
         state.symbols.push(unpack(&mut rest).and_then(|plain| symbol_of(&plain)).map_err(damaged)?);
@@ -394,12 +413,22 @@ fn symbol_of(plain: &[u8]) -> Result<SymbolState, &'static str> {
     let text = std::str::from_utf8(text).map_err(|_| "a symbol's name is no text")?;
     let (venue, name) = text.split_at_checked(word(0) as usize).ok_or(SHORT)?;
     let instrument = Venue::new(venue).ok().and_then(|venue| Instrument::new(venue, name).ok());
-    let words = rest.get(names.next_multiple_of(8)..).ok_or(SHORT)?;
+    let words = to_words(rest.get(names.next_multiple_of(8)..).ok_or(SHORT)?)?;
+    let mut words = words.as_slice();
+    let mut chunks = Vec::new();
+    for _ in 0..word(12) {
+        let (&len, more) = words.split_first().ok_or(SHORT)?;
+        let (stream, more) =
+            usize::try_from(len).ok().and_then(|len| more.split_at_checked(len)).ok_or(SHORT)?;
+        chunks.push(stream.iter().map(|&address| Address(address)).collect());
+        words = more;
+    }
     Ok(SymbolState {
         instrument: instrument.ok_or("an instrument has no valid name")?,
         rule: convert::rule(word(8))?,
         tally: Tally { count: long(16), hash: [long(24), long(32)] },
-        words: to_words(words)?,
+        words: words.to_vec(),
+        chunks,
     })
 }
 
@@ -421,6 +450,7 @@ mod tests {
             rule: [IdRule::Contiguous, IdRule::Sparse, IdRule::Absent][i as usize % 3],
             tally: Tally { count: i, hash: [i * 7, u64::MAX - i] },
             words: (0..i * 100).map(|word| word * position).collect(),
+            chunks: (0..i).map(|stream| (0..stream).map(Address).collect()).collect(),
         };
         PartitionState {
             partition,
@@ -428,7 +458,6 @@ mod tests {
             generation: 3,
             fingerprint: 77,
             symbols: (0..5).map(symbol).collect(),
-            archive: vec![1, 2, 3],
         }
     }
 
@@ -453,9 +482,9 @@ mod tests {
         assert_eq!(kept(&snapshots), [20, 40, 11]);
         assert_eq!(snapshots.covered(77).unwrap(), BTreeMap::from([(7, Position(20))]));
         std::mem::forget(snapshots.begin(&state(7, 50)).unwrap());
-        assert_eq!(fs::read_dir(&snapshots.dir).unwrap().count(), 4);
+        assert_eq!(fs::read_dir(&snapshots.dir).unwrap().count(), 5);
         let snapshots = Snapshots::open(&snapshots.dir).unwrap();
-        assert_eq!(fs::read_dir(&snapshots.dir).unwrap().count(), 3);
+        assert_eq!(fs::read_dir(&snapshots.dir).unwrap().count(), 4);
         assert_eq!(snapshots.newest(7, 77).unwrap().newest, Some(state(7, 40)));
     }
 
