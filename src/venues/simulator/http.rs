@@ -3,7 +3,7 @@
 use std::str;
 
 /// Longest head of a request.
-const HEAD_BYTES_MAX: usize = 16 * 1_024;
+const HEAD_BYTES_MAX: usize = 64 * 1_024;
 /// Longest body of a request; it is read and thrown away.
 const BODY_BYTES_MAX: usize = 64 * 1_024;
 
