@@ -10,6 +10,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use crate::app::backfill::{self, BackfillArguments};
 use crate::app::check::{self, CheckArguments};
 use crate::app::config;
+use crate::app::demo::{self, DemoArguments};
 use crate::app::export::{self, ExportArguments};
 use crate::app::generate::{self, GenerateArguments};
 use crate::app::import::{self, ImportArguments};
@@ -44,6 +45,8 @@ enum Command {
     Check(CheckArguments),
     /// Print the default configuration, commented
     Config,
+    /// The whole engine on simulated venues: no network, server or configuration needed
+    Demo(DemoArguments),
     /// Write trades of a journal, or results of a replay, as CSV, JSON lines or Parquet
     Export(ExportArguments),
     /// Write a seeded market, with labels of what was put into it, as a recording
@@ -96,6 +99,7 @@ fn perform(command: Command) -> Result<(), Failure> {
     match command {
         Command::Backfill(arguments) => backfill::backfill(&arguments),
         Command::Check(arguments) => check::check(&arguments),
+        Command::Demo(arguments) => demo::demo(&arguments),
         Command::Export(arguments) => export::export(&arguments),
         Command::Generate(arguments) => generate::generate(&arguments),
         Command::Import(arguments) => import::import(&arguments),
@@ -155,7 +159,7 @@ mod tests {
     fn wrong_words_are_told_what_is_allowed() {
         check_refused(
             &["chekc"],
-            "allowed are: backfill check config export generate import keys latency probe record replay run",
+            "allowed are: backfill check config demo export generate import keys latency probe record replay run",
         );
         check_refused(&["check", "--jsn"], "allowed are: --config --json");
         check_refused(&["check", "--config"], "a value is required for '--config <FILE>'");

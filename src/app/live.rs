@@ -83,7 +83,7 @@ pub struct Parts {
 }
 
 /// Each room's lines; order is the order of starting.
-fn plug(ground: &Ground<'_>, parts: &mut Parts) -> Result<(), Failure> {
+pub fn plug(ground: &Ground<'_>, parts: &mut Parts) -> Result<(), Failure> {
     let history = plug_storage(ground, parts)?;
     // alerts
     // venues

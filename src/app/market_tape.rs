@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::app::outcome::Failure;
 use crate::domain::decimal::Decimal;
-use crate::domain::event::{Event, Side, Trade};
+use crate::domain::event::{Event, Side, Trade, TradeId};
 use crate::domain::time::UnixNanos;
 use crate::replay::generate::market::Market;
 use crate::replay::generate::parameters::{ClockUnit, Parameters};
@@ -20,6 +21,9 @@ use crate::venues::simulator::tape::{Draw, Listing, Tape};
 pub struct GeneratedTape {
     listings: Vec<Listing>,
     market: Market,
+    past: Vec<Draw>,
+    /// Drawn while the past was made, and later than it.
+    next: Option<Draw>,
 }
 
 /// Names of so many symbols of a venue: known ones first, then made-up ones of all magnitudes of price.
@@ -76,7 +80,22 @@ impl GeneratedTape {
                 }
             })
             .collect();
-        Ok(Self { listings, market })
+        Ok(Self { listings, market, past: Vec::new(), next: None })
+    }
+
+    /// Lets so much of the market have happened until `now`.
+    pub fn with_past(mut self, length: Duration, now: UnixNanos) -> Self {
+        let length = i64::try_from(length.as_nanos()).unwrap_or(i64::MAX);
+        let mut begun: Option<UnixNanos> = None;
+        while let Some(draw) = self.draw() {
+            let passed = draw.at.0 - begun.get_or_insert(draw.at).0;
+            if passed >= length {
+                self.next = Some(draw);
+                break;
+            }
+            self.past.push(Draw { at: UnixNanos(now.0 - length + passed), ..draw });
+        }
+        self
     }
 }
 
@@ -85,7 +104,14 @@ impl Tape for GeneratedTape {
         &self.listings
     }
 
+    fn past(&mut self) -> Vec<Draw> {
+        std::mem::take(&mut self.past)
+    }
+
     fn draw(&mut self) -> Option<Draw> {
+        if let Some(draw) = self.next.take() {
+            return Some(draw);
+        }
         let (symbol, trade) = self.market.next()?;
         Some(draw_of(symbol, &trade, trade.exchange_at))
     }
@@ -238,4 +264,28 @@ impl Tape for RecordedTape {
             }
         }
     }
+}
+
+/// Draws as a client hears them: ids rise by one from `first_id` in each symbol, times are whole `unit_nanos`.
+pub fn draws_as_trades(
+    draws: &[Draw],
+    symbols: usize,
+    first_id: u64,
+    unit_nanos: i64,
+) -> impl Iterator<Item = (usize, Trade)> {
+    let mut next_ids = vec![first_id; symbols];
+    draws.iter().map(move |draw| {
+        let id = next_ids[draw.symbol];
+        next_ids[draw.symbol] += 1;
+        let trade = Trade {
+            price: draw.price,
+            quantity: draw.quantity,
+            exchange_at: UnixNanos(draw.at.0 - draw.at.0.rem_euclid(unit_nanos)),
+            received_at: Some(draw.at),
+            id: TradeId::Number(id),
+            taker_side: Some(draw.taker_side),
+            trade_count: 1,
+        };
+        (draw.symbol, trade)
+    })
 }

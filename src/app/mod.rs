@@ -4,6 +4,7 @@ pub mod backfill;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod demo;
 pub mod export;
 pub mod generate;
 pub mod import;

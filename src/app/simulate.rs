@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::app::market_tape::{GeneratedTape, RecordedTape, named_symbols};
 use crate::app::outcome::{self, Failure};
 use crate::app::quantity;
+use crate::runtime::clock;
 use crate::venues::simulator::Simulator;
 use crate::venues::simulator::config::{Limits, Pace, SimulatedVenue, SimulatorConfig};
 use crate::venues::simulator::fault::{CATALOGUE, Faults};
@@ -61,6 +62,9 @@ pub struct SimulateArguments {
     /// Play the recordings once, then fall silent
     #[arg(long)]
     once: bool,
+    /// Let so much of a generated market have happened before: it is there over REST
+    #[arg(long, value_name = "DURATION", default_value = "0s", conflicts_with = "inputs")]
+    past: String,
     /// Wait for `POST /simulator/market?trading=true`
     #[arg(long)]
     paused: bool,
@@ -151,7 +155,9 @@ impl SimulateArguments {
             }
             Some((list, Err(_))) => list.split(',').map(str::to_owned).collect(),
         };
-        Ok(Box::new(GeneratedTape::new(venue, symbols, self.seed)?))
+        let past = quantity::parse_duration(&self.past)
+            .map_err(|error| Failure::refused(format!("--past {:?}: {error}", self.past)))?;
+        Ok(Box::new(GeneratedTape::new(venue, symbols, self.seed)?.with_past(past, clock::now())))
     }
 }
 

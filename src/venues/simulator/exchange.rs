@@ -45,14 +45,19 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub fn new(config: SimulatorConfig, tape: Box<dyn Tape>) -> Self {
+    pub fn new(config: SimulatorConfig, mut tape: Box<dyn Tape>) -> Self {
         let dialect: Box<dyn Dialect> = match config.venue {
             SimulatedVenue::Binance => Box::new(Binance::default()),
             SimulatedVenue::Coinbase => Box::new(Coinbase::default()),
         };
         let is_trading = config.trading;
+        let mut world = World::new(config, tape.listings(), dialect.spell());
+        for Draw { symbol, price, quantity, taker_side, at } in tape.past() {
+            let at = UnixNanos(at.0 - at.0.rem_euclid(1_000));
+            world.markets[symbol].history.push(Deal { price, quantity, at, taker_side, is_missing: false });
+        }
         Self {
-            world: World::new(config, tape.listings(), dialect.spell()),
+            world,
             dialect,
             tape,
             is_trading,

@@ -23,16 +23,20 @@ pub mod tape;
 pub mod world;
 
 use std::cell::RefCell;
-use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::rc::Rc;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::venues::simulator::config::SimulatorConfig;
 use crate::venues::simulator::exchange::Exchange;
 use crate::venues::simulator::tape::Tape;
+
+/// How long an answer of `control` may take.
+const CONTROL_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A simulated venue that runs; stops when it is dropped.
 #[derive(Debug)]
@@ -69,6 +73,19 @@ impl Simulator {
 
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Asks what `control` answers: `POST /simulator/fault?cut=now`. Fails where nobody answers, or with a refusal.
+    pub fn control(&self, method: &str, target: &str) -> io::Result<String> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(CONTROL_PATIENCE))?;
+        write!(stream, "{method} {target} HTTP/1.1\r\nHost: simulator\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        match answer.split_once("\r\n\r\n") {
+            Some((head, body)) if head.starts_with("HTTP/1.1 200 ") => Ok(body.to_owned()),
+            _ => Err(io::Error::other(answer)),
+        }
     }
 
     /// For `ws_url` of a configuration.

@@ -31,6 +31,11 @@ pub struct Draw {
 pub trait Tape: Send {
     fn listings(&self) -> &[Listing];
 
+    /// Trades from before the venue was started, at their own times, in order; asked for once, before the first draw.
+    fn past(&mut self) -> Vec<Draw> {
+        Vec::new()
+    }
+
     /// The next trade; `None`: there are no more, and the market falls silent.
     fn draw(&mut self) -> Option<Draw>;
 }
