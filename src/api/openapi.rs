@@ -15,6 +15,9 @@ use crate::api::rest::{candles, health, insights, instruments, json_of, operatio
 use crate::api::state::Api;
 use crate::domain::insight::{Severity, SignalKind, Target};
 
+/// More instruments are not listed in the document: they are at `/api/v1/instruments`.
+const NAMED_MAX: usize = 200;
+
 const PATH: &str = "/api/v1/openapi.json";
 
 #[derive(OpenApi)]
@@ -105,12 +108,15 @@ pub async fn document(api: web::Data<Api>) -> HttpResponse {
     let mut document = DOCUMENT.clone();
     let intervals: Vec<_> = api.board.intervals().iter().map(ToString::to_string).collect();
     let several = api.board.roster().len() != 1;
-    let first = api.board.roster().iter().next().map(|(_, instrument)| instrument.to_string());
+    let names: Vec<_> = api.board.roster().iter().map(|(_, instrument)| instrument.to_string()).collect();
     each_parameter(&mut document, |path, parameter| match parameter["name"].as_str() {
         Some("interval") => parameter["schema"]["enum"] = serde_json::json!(intervals),
         Some("instrument") => {
-            if let Some(first) = &first {
+            if let Some(first) = names.first() {
                 parameter["example"] = first.as_str().into();
+            }
+            if parameter["in"] == "query" && names.len() <= NAMED_MAX {
+                parameter["schema"]["enum"] = serde_json::json!(names);
             }
             if path == "/predict" {
                 parameter["required"] = several.into();
@@ -124,7 +130,8 @@ pub async fn document(api: web::Data<Api>) -> HttpResponse {
 fn each_parameter(document: &mut Value, mut edit: impl FnMut(&str, &mut Value)) {
     let Some(paths) = document["paths"].as_object_mut() else { return };
     for (path, item) in paths {
-        if let Some(parameters) = item["get"]["parameters"].as_array_mut() {
+        // Indexing would put a null where there are none.
+        if let Some(parameters) = item.pointer_mut("/get/parameters").and_then(Value::as_array_mut) {
             parameters.iter_mut().for_each(|parameter| edit(path, parameter));
         }
     }
@@ -159,7 +166,18 @@ fn refine(path: &str, parameter: &mut Value) {
         "from" | "to" => schema["format"] = "date-time".into(),
         "instrument" => schema["pattern"] = "^[a-z0-9-]{1,32}:[A-Z0-9]{1,20}-[A-Z0-9]{1,20}$".into(),
         "id" => schema["pattern"] = "^[a-z0-9_]+@[0-9]+$".into(),
-        "after" => schema["pattern"] = "^[a-z][0-9a-f]{32}([0-9a-f]{2})*$".into(),
+        "after" => {
+            // As `storage::cursor` prints the places of each listing.
+            let pattern = match path {
+                "/api/v1/candles/{instrument}" => "^c[0-9a-f]{32}$",
+                "/api/v1/indicators/{instrument}" => "^i[0-9a-f]{32}([2-7][0-9a-f])*$",
+                "/api/v1/gaps" => "^g[0-9a-f]{32}$",
+                "/api/v1/anomalies" => "^a[0-9a-f]{32}$",
+                "/api/v1/signals" => "^s[0-9a-f]{32}$",
+                _ => "^f[0-9a-f]{32}$",
+            };
+            schema["pattern"] = pattern.into();
+        }
         _ => {}
     }
 }
@@ -180,6 +198,7 @@ mod tests {
         let paths = document["paths"].as_object().unwrap();
         assert!(paths.len() >= 19, "{}", paths.len());
         for (path, item) in paths {
+            assert!(item["get"].get("parameters").is_none_or(Value::is_array), "{path}");
             let responses = &item["get"]["responses"];
             assert!(responses["200"].is_object() && responses["400"].is_object(), "{path}");
             assert_eq!(responses["401"].is_object(), !path.starts_with("/health"), "{path}");
