@@ -1,1 +1,10 @@
-//! Who is told of signals: a pure policy, a durable outbox, one file a channel.
+//! Alerts: who is told of which signal, once, and until it has arrived.
+
+pub mod channel;
+pub mod config;
+pub mod courier;
+pub mod error;
+pub mod notification;
+pub mod outbox;
+pub mod policy;
+pub mod service;
