@@ -59,7 +59,7 @@ fn house(edit: impl FnOnce(&mut ApiConfig)) -> House {
     latency.recorder().record(Stage::Parse, 900, 3);
     health.set("journal", Condition::Up, "");
     let api = Api::new(config, board, None, metrics, latency, health.clone()).unwrap();
-    House { server: server::start(api).unwrap(), health, keys_file, _dir: dir }
+    House { server: server::start(api, None).unwrap(), health, keys_file, _dir: dir }
 }
 
 fn told() -> Vec<Told> {

@@ -41,7 +41,7 @@ fn check_refused(folder: &Path, words: &[&str], parts: &[&str]) {
 fn wrong_words_end_with_2_and_what_is_allowed() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    check_refused(folder, &["demolish"], &["unrecognized subcommand", "allowed are: check"]);
+    check_refused(folder, &["demolish"], &["unrecognized subcommand", "allowed are: alerts backfill check"]);
     check_refused(folder, &["check", "--yaml"], &["--yaml", "allowed are: --config --json"]);
     check_refused(folder, &["generate", "--to", "x", "--layout", "xml"], &["possible values: csv, jsonl"]);
     check_refused(folder, &["generate", "--to", "x", "--rate", "-1"], &["--rate"]);

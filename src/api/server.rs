@@ -5,15 +5,21 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_http::HttpService;
+use actix_server::ServerHandle;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use crossbeam::channel::bounded;
 
 use crate::api::door::door;
+use crate::api::feed::service::FeedDoor;
+use crate::api::feed::upgrade;
 use crate::api::openapi;
 use crate::api::rest;
 use crate::api::state::Api;
@@ -37,34 +43,46 @@ pub struct Server {
 }
 
 /// Binds and starts; requests are answered from the moment it returns.
-pub fn start(api: Api) -> io::Result<Server> {
+/// Without a feed its path is answered 503.
+pub fn start(api: Api, feed: Option<FeedDoor>) -> io::Result<Server> {
     let listener = TcpListener::bind(api.config.listen)?;
     let address = listener.local_addr()?;
     let health = api.health.clone();
     let api = web::Data::new(api);
+    let feed = feed.map(Arc::new);
     let (started, handle) = bounded(1);
     let thread = thread::Builder::new().name("api".to_owned()).spawn(move || {
         actix_web::rt::System::new().block_on(async move {
             actix_web::rt::spawn(look_at_keys(api.clone()));
             let (connections_max, data) = (api.config.connections_max, api);
-            let server = HttpServer::new(move || {
-                App::new()
-                    .app_data(data.clone())
-                    .wrap(from_fn(door))
-                    .configure(rest::configure)
-                    .service(openapi::docs())
-                    .default_service(web::to(rest::nowhere))
-            })
-            .workers(1)
-            .worker_max_blocking_threads(BLOCKING_THREADS)
-            .max_connections(connections_max)
-            .client_request_timeout(HEAD_TIME_MAX)
-            .client_disconnect_timeout(HEAD_TIME_MAX)
-            .keep_alive(IDLE_TIME_MAX)
-            .shutdown_timeout(STOP_SECONDS)
-            .disable_signals()
-            .listen(listener)?
-            .run();
+            // Not actix-web's own server: it has no way to let a socket go to the feed's thread.
+            let server = actix_server::Server::build()
+                .workers(1)
+                .worker_max_blocking_threads(BLOCKING_THREADS)
+                .max_concurrent_connections(connections_max)
+                .shutdown_timeout(STOP_SECONDS)
+                .disable_signals()
+                .listen("api", listener, move || {
+                    let app = App::new()
+                        .app_data(data.clone())
+                        .wrap(from_fn(door))
+                        .configure(rest::configure)
+                        .service(openapi::docs())
+                        .default_service(web::to(rest::nowhere))
+                        .into_factory()
+                        .map_err(|error: actix_web::Error| error.error_response());
+                    let (data, feed) = (data.clone(), feed.clone());
+                    HttpService::build()
+                        .client_request_timeout(HEAD_TIME_MAX)
+                        .client_disconnect_timeout(HEAD_TIME_MAX)
+                        .keep_alive(IDLE_TIME_MAX)
+                        .upgrade(fn_service(move |(request, framed)| {
+                            upgrade::upgrade(request, framed, data.clone(), feed.clone())
+                        }))
+                        .finish(map_config(app, |()| AppConfig::default()))
+                        .tcp()
+                })?
+                .run();
             // Whoever started us waits for it.
             let _ = started.send(server.handle());
             server.await

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand};
 
+use crate::app::alerts::{self, AlertsArguments};
 use crate::app::backfill::{self, BackfillArguments};
 use crate::app::check::{self, CheckArguments};
 use crate::app::config;
@@ -39,6 +40,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Send a test alert to a channel of the configuration
+    Alerts(AlertsArguments),
     /// Fetch an instrument's history over REST into the journal of a data directory
     Backfill(BackfillArguments),
     /// Validate a configuration; print what would run, and every catalogue
@@ -103,6 +106,7 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Export(arguments) => export::export(&arguments),
         Command::Generate(arguments) => generate::generate(&arguments),
         Command::Import(arguments) => import::import(&arguments),
+        Command::Alerts(arguments) => alerts::alerts(&arguments),
         Command::Keys(arguments) => keys::keys(&arguments),
         Command::Latency(arguments) => latency::latency(&arguments),
         Command::Probe(arguments) => probe::probe(&arguments),
@@ -159,7 +163,7 @@ mod tests {
     fn wrong_words_are_told_what_is_allowed() {
         check_refused(
             &["chekc"],
-            "allowed are: backfill check config demo export generate import keys latency probe record replay run",
+            "allowed are: alerts backfill check config demo export generate import keys latency probe record replay run",
         );
         check_refused(&["check", "--jsn"], "allowed are: --config --json");
         check_refused(&["check", "--config"], "a value is required for '--config <FILE>'");

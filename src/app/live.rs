@@ -29,8 +29,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
+use crate::alerts::service::Alerts;
 use crate::api::board::Board;
 use crate::api::board::sink as board_sink;
+use crate::api::feed::service::{Feed, FeedDoor};
 use crate::api::server;
 use crate::api::state::Api;
 use crate::app::config::Config;
@@ -85,15 +87,47 @@ pub struct Parts {
 /// Each room's lines; order is the order of starting.
 pub fn plug(ground: &Ground<'_>, parts: &mut Parts) -> Result<(), Failure> {
     let history = plug_storage(ground, parts)?;
-    // alerts
+    plug_alerts(ground, parts)?;
+    let feed = plug_feed(ground, parts)?;
     // venues
     watching::plug(ground, parts)?;
     // api
-    plug_api(ground, history, parts)
+    plug_api(ground, history, feed, parts)
+}
+
+/// Where no route leads anywhere there is nothing to do.
+fn plug_alerts(ground: &Ground<'_>, parts: &mut Parts) -> Result<(), Failure> {
+    let (tools, config) = (&ground.tools, ground.config.alerts.clone());
+    if config.routes.is_empty() {
+        return Ok(());
+    }
+    let dir = ground.data_dir.join("alerts");
+    let alerts = Alerts::start(config, &dir, &ground.roster, &tools.metrics, &tools.health)
+        .map_err(Failure::failed)?;
+    parts.sinks.push(alerts.sink());
+    parts.keepers.push(Box::new(alerts));
+    Ok(())
+}
+
+/// The feed's thread and log; clients come in by the API's port.
+fn plug_feed(ground: &Ground<'_>, parts: &mut Parts) -> Result<FeedDoor, Failure> {
+    let (tools, config) = (&ground.tools, ground.config.feed);
+    let (dir, roster) = (ground.data_dir.join("feed"), &ground.roster);
+    let feed = Feed::start(config, &dir, roster, &tools.metrics, &tools.latency, &tools.health)
+        .map_err(Failure::failed)?;
+    parts.sinks.push(feed.sink());
+    let door = feed.door();
+    parts.keepers.push(Box::new(feed));
+    Ok(door)
 }
 
 /// Board, REST, page. Its sink listens before the first symbol speaks; requests are answered once all is up.
-fn plug_api(ground: &Ground<'_>, history: Option<Arc<History>>, parts: &mut Parts) -> Result<(), Failure> {
+fn plug_api(
+    ground: &Ground<'_>,
+    history: Option<Arc<History>>,
+    feed: FeedDoor,
+    parts: &mut Parts,
+) -> Result<(), Failure> {
     let tools = &ground.tools;
     let board = Arc::new(Board::new(ground.roster.clone(), &ground.config.engine.intervals, &tools.metrics));
     let (sink, thread) = board_sink::start(board.clone(), &tools.metrics)
@@ -103,7 +137,7 @@ fn plug_api(ground: &Ground<'_>, history: Option<Arc<History>>, parts: &mut Part
     let (metrics, latency, health) = (tools.metrics.clone(), tools.latency.clone(), tools.health.clone());
     let api = Api::new(ground.config.api.clone(), board, history, metrics, latency, health)?;
     let listen = api.config.listen;
-    let server = server::start(api)
+    let server = server::start(api, Some(feed))
         .map_err(|error| Failure::failed(format!("failed to listen on {listen}: {error}")))?;
     parts.servers.push(Box::new(move |mut ending| {
         Box::pin(async move {

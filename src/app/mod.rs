@@ -1,5 +1,6 @@
 //! The composition root: the command line, the configuration, and what each command puts together.
 
+pub mod alerts;
 pub mod backfill;
 pub mod check;
 pub mod cli;

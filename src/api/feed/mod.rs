@@ -16,3 +16,4 @@ pub mod ring;
 pub mod sequencer;
 pub mod service;
 pub mod session;
+pub mod upgrade;

@@ -51,6 +51,7 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(look("/api/v1/quality", operations::quality))
         .service(look("/api/v1/status", operations::status))
         .configure(page::configure)
+        .service(look("/api/v1/feed", crate::api::feed::upgrade::needed))
         .service(look("/api/v1/openapi.json", crate::api::openapi::document));
 }
 

@@ -11,10 +11,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use std::{env, fmt, fs, io};
 
+use crate::alerts::config::AlertConfig;
 use crate::analytics::catalogue::Spec;
 use crate::analytics::intelligence::IntelligencePlan;
 use crate::analytics::pipeline::Settings;
 use crate::api::config::ApiConfig;
+use crate::api::feed::config::FeedConfig;
 use crate::app::layers::{Layers, Origin, Problem, Value};
 use crate::app::quantity;
 use crate::domain::instrument::Instrument;
@@ -24,7 +26,9 @@ use crate::engine::config::LiveConfig;
 use crate::storage::config::StorageConfig;
 use crate::venues::config::{Feed, Mode, VenueConfig};
 
+pub mod alerts;
 pub mod api;
+pub mod feed;
 pub mod live;
 pub mod storage;
 
@@ -56,10 +60,10 @@ const KEYS: [&str; 19] = [
 
 /// The keys of each table that has a file of its own; a new one adds a line here, a field to
 /// [`Config`] and its `read` to [`Config::read`].
-const TABLES: [&[&str]; 4] = [&KEYS, &api::KEYS, &live::KEYS, &storage::KEYS];
+const TABLES: [&[&str]; 6] = [&KEYS, &alerts::KEYS, &api::KEYS, &feed::KEYS, &live::KEYS, &storage::KEYS];
 
 /// Tables of commands that this version does not have: a file may hold them, nobody reads them.
-const UNREAD_TABLES: [&str; 1] = ["alerts"];
+const UNREAD_TABLES: [&str; 1] = ["learning"];
 
 const SHARDS_MAX: u64 = 1_024;
 const INTERVALS_MAX: usize = 64;
@@ -78,7 +82,9 @@ pub struct Config {
     pub venues: Vec<VenueConfig>,
     pub journal: JournalConfig,
     pub log: LogConfig,
+    pub alerts: AlertConfig,
     pub api: ApiConfig,
+    pub feed: FeedConfig,
     pub storage: StorageConfig,
     layers: Layers,
 }
@@ -180,19 +186,23 @@ impl Config {
         let venues = read_venues(&mut layers);
         let journal = read_journal(&mut layers);
         let log = read_log(&mut layers);
+        let alerts = alerts::read(&mut layers);
         let api = api::read(&mut layers, data_dir.as_deref());
+        let feed = feed::read(&mut layers);
         let storage = storage::read(&mut layers);
-        match (data_dir, engine, live, journal, log, api, storage) {
+        match (data_dir, engine, live, journal, log, alerts, api, feed, storage) {
             (
                 Some(data_dir),
                 Some(engine),
                 Some(live),
                 Some(journal),
                 Some(log),
+                Some(alerts),
                 Some(api),
+                Some(feed),
                 Some(storage),
             ) if layers.problems().is_empty() => {
-                Ok(Self { data_dir, engine, live, venues, journal, log, api, storage, layers })
+                Ok(Self { data_dir, engine, live, venues, journal, log, alerts, api, feed, storage, layers })
             }
             _ => Err(ConfigError(layers.into_problems())),
         }
@@ -679,8 +689,8 @@ mod tests {
 
     #[test]
     fn tables_of_other_versions_are_noticed() {
-        let config = Config::read(layers_with("[alerts]\na = 1"));
-        assert_eq!(config.unwrap().unread_tables().into_iter().collect::<Vec<_>>(), ["alerts"]);
+        let config = Config::read(layers_with("[learning]\na = 1"));
+        assert_eq!(config.unwrap().unread_tables().into_iter().collect::<Vec<_>>(), ["learning"]);
     }
 
     #[test]
