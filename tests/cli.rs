@@ -99,7 +99,7 @@ fn wrong_configurations_name_every_line() {
         &["check", "--config", "my.toml"],
         &[
             "my.toml:2: engine.grace = 2",
-            "my.toml:3: engine.shard = 1: unknown key; allowed in [engine]: grace",
+            "my.toml:3: engine.shard = 1: unknown key; allowed in [engine]: drain_deadline, grace",
         ],
     );
     let output = run(folder, &["check", "--config", "my.toml", "--json"]);
