@@ -229,7 +229,7 @@ mod tests {
     fn config() -> Config {
         let mut layers = Layers::default();
         layers.put_default(DEFAULT);
-        layers.put_file("my.toml", "[venues.okx]\nsymbols = ['BTC-USDT']\n[alerts]\nlisten = 'x'");
+        layers.put_file("my.toml", "[venues.okx]\nsymbols = ['BTC-USDT']\n[learning]\nlisten = 'x'");
         Config::read(layers).unwrap()
     }
 
@@ -246,7 +246,7 @@ mod tests {
             "tick-run",
             "binance-agg-trades",
             "my.toml:2",
-            "alerts",
+            "learning",
             "1w",
             &config().digest(),
         ] {
