@@ -50,7 +50,7 @@ enum Command {
     Config,
     /// The whole engine on simulated venues: no network, server or configuration needed
     Demo(DemoArguments),
-    /// Write trades of a journal, or results of a replay, as CSV, JSON lines or Parquet
+    /// Write trades of a journal, stored results, or those of a replay, as CSV, JSON lines or Parquet
     Export(ExportArguments),
     /// Write a seeded market, with labels of what was put into it, as a recording
     Generate(Box<GenerateArguments>),

@@ -1,4 +1,5 @@
-//! `tapewatch export`: trades of a journal, or stored results, as CSV, JSON lines or Parquet.
+//! `tapewatch export`: trades of a journal, what the store of a service holds, or results of a replay, as
+//! CSV, JSON lines or Parquet.
 //!
 //! Rows come in the order in which they are stored. A file appears under its name once it is
 //! whole, or not at all.
@@ -10,11 +11,14 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
+use crate::app::export_store;
+use crate::app::inputs;
 use crate::app::outcome::Failure;
 use crate::domain::candle::Ohlc;
 use crate::domain::event::{Event, ReadyCandle, Trade};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
+use crate::domain::time::UnixNanos;
 use crate::journal::entry::Entry;
 use crate::journal::reader::{Reader, Tail};
 use crate::replay::results::directory::{CANDLES, INDICATORS};
@@ -24,10 +28,11 @@ use crate::replay::table::jsonl::JsonTable;
 use crate::replay::table::parquet::ParquetTable;
 use crate::replay::table::{Column, Kind, TableError, TableSink};
 use crate::runtime::progress::Progress;
+use crate::storage::embedded::schema;
 
 #[derive(Debug, clap::Args)]
 pub struct ExportArguments {
-    /// A journal (its directory, a data directory, or one segment), or the results of a replay
+    /// A data directory, a journal (its directory, or one segment), or the results of a replay
     #[arg(value_name = "INPUT")]
     input: PathBuf,
     /// The file to write; without it, standard output
@@ -36,12 +41,18 @@ pub struct ExportArguments {
     /// As the ending of FILE says; csv without one
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// What to write [default: the trades of a journal, the candles of results]
+    /// What to write [default: the trades of a data directory or journal, the candles of results]
     #[arg(long, value_enum)]
     table: Option<Table>,
     /// Only these, such as binance:BTC-USDT
     #[arg(long = "instrument", value_name = "INSTRUMENT", value_delimiter = ',')]
     instruments: Vec<Instrument>,
+    /// Only rows from this moment on, such as 2024-05-01 or 2024-05-01T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = inputs::read_time)]
+    from: Option<UnixNanos>,
+    /// Only rows from before this moment
+    #[arg(long, value_name = "TIME", value_parser = inputs::read_time)]
+    until: Option<UnixNanos>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -55,10 +66,29 @@ enum Format {
 enum Table {
     /// Trades of a journal, backfilled ones included
     Trades,
-    /// Candles of results; of a journal, the ready ones that were imported
+    /// Candles of a store or of results; of a journal, the ready ones that were imported
     Candles,
-    /// Indicators of results
+    /// Indicators of a store or of results
     Indicators,
+    /// Signals of a store
+    Signals,
+}
+
+/// What is written of a source, and what is left out.
+pub(super) struct Wanted<'a> {
+    instruments: &'a [Instrument],
+    pub from: Option<UnixNanos>,
+    pub until: Option<UnixNanos>,
+}
+
+impl Wanted<'_> {
+    pub fn instrument(&self, instrument: &Instrument) -> bool {
+        self.instruments.is_empty() || self.instruments.contains(instrument)
+    }
+
+    fn at(&self, at: UnixNanos) -> bool {
+        self.from.is_none_or(|from| at >= from) && self.until.is_none_or(|until| at < until)
+    }
 }
 
 /// Where the rows come from.
@@ -66,6 +96,8 @@ enum Table {
 enum Source {
     Journal(PathBuf),
     Results(PathBuf),
+    /// A data directory with a store.
+    Store(PathBuf),
 }
 
 const TRADE_COLUMNS: [Column; 9] = [
@@ -102,13 +134,21 @@ const LINE_BYTES_MAX: u64 = 1 << 16;
 pub fn export(arguments: &ExportArguments) -> Result<(), Failure> {
     let source = Source::of(&arguments.input)?;
     let table = arguments.table.unwrap_or(match source {
-        Source::Journal(_) => Table::Trades,
+        Source::Journal(_) | Source::Store(_) => Table::Trades,
         Source::Results(_) => Table::Candles,
     });
-    let format = choose_format(arguments.format, arguments.to.as_deref())?;
-    let wanted = |instrument: &Instrument| {
-        arguments.instruments.is_empty() || arguments.instruments.contains(instrument)
+    // Trades stand in the journal of a data directory, everything else in its store.
+    let source = match source {
+        Source::Store(dir) if table == Table::Trades => Source::Journal(journal_of(&dir)),
+        other => other,
     };
+    let format = choose_format(arguments.format, arguments.to.as_deref())?;
+    if let (Some(from), Some(until)) = (arguments.from, arguments.until)
+        && from >= until
+    {
+        return Err(Failure::refused(format!("--from {from} must be before --until {until}")));
+    }
+    let wanted = Wanted { instruments: &arguments.instruments, from: arguments.from, until: arguments.until };
     let (columns, file) = match (&source, table) {
         (Source::Journal(_), Table::Trades) => (TRADE_COLUMNS.to_vec(), None),
         (Source::Journal(_), Table::Candles) => (READY_CANDLE_COLUMNS.to_vec(), None),
@@ -116,12 +156,21 @@ pub fn export(arguments: &ExportArguments) -> Result<(), Failure> {
         (Source::Results(dir), Table::Indicators) => {
             (result_columns(INDICATORS_HEADER), Some(dir.join(INDICATORS)))
         }
-        (Source::Journal(path), Table::Indicators) => {
-            let message = format!("{}: a journal holds trades and candles, no indicators", path.display());
+        (Source::Store(_), Table::Signals) => (export_store::SIGNAL_COLUMNS.to_vec(), None),
+        (Source::Store(_), Table::Indicators) => (result_columns(INDICATORS_HEADER), None),
+        (Source::Store(_), _) => (result_columns(CANDLES_HEADER), None),
+        (Source::Journal(path), Table::Indicators | Table::Signals) => {
+            let message = format!(
+                "{}: a journal holds trades and candles, no indicators or signals (no store is there)",
+                path.display()
+            );
             return Err(Failure::Refused(message));
         }
-        (Source::Results(path), Table::Trades) => {
-            let message = format!("{}: results hold candles and indicators, no trades", path.display());
+        (Source::Results(path), Table::Trades | Table::Signals) => {
+            let message = format!(
+                "{}: results hold candles and indicators in tables, no trades (signals.jsonl is what it is)",
+                path.display()
+            );
             return Err(Failure::Refused(message));
         }
     };
@@ -129,6 +178,11 @@ pub fn export(arguments: &ExportArguments) -> Result<(), Failure> {
     let mut out = Out::new(arguments.to.as_deref(), format, &columns);
     match (source, file) {
         (Source::Results(_), Some(file)) => copy_results(&file, &columns, &wanted, &mut out)?,
+        (Source::Store(dir), _) => match table {
+            Table::Indicators => export_store::indicators(&dir, &wanted, &mut out)?,
+            Table::Signals => export_store::signals(&dir, &wanted, &mut out)?,
+            Table::Candles | Table::Trades => export_store::candles(&dir, &wanted, &mut out)?,
+        },
         (Source::Journal(path) | Source::Results(path), _) => copy_journal(&path, table, &wanted, &mut out)?,
     }
     out.finish()
@@ -152,10 +206,17 @@ impl Source {
         if path.join(CANDLES).is_file() {
             return Ok(Self::Results(path.to_owned()));
         }
-        // A data directory has its journal in a folder of that name.
-        let inner = path.join("journal");
-        Ok(Self::Journal(if inner.is_dir() { inner } else { path.to_owned() }))
+        if path.join(schema::FILE).is_file() {
+            return Ok(Self::Store(path.to_owned()));
+        }
+        Ok(Self::Journal(journal_of(path)))
     }
+}
+
+/// A data directory has its journal in a folder of that name.
+fn journal_of(path: &Path) -> PathBuf {
+    let inner = path.join("journal");
+    if inner.is_dir() { inner } else { path.to_owned() }
 }
 
 fn choose_format(format: Option<Format>, to: Option<&Path>) -> Result<Format, Failure> {
@@ -188,7 +249,7 @@ fn result_columns(header: &'static str) -> Vec<Column> {
 }
 
 /// Where the rows go. Opened by the first of them: what is refused before leaves nothing.
-struct Out<'a> {
+pub(super) struct Out<'a> {
     to: Option<&'a Path>,
     format: Format,
     columns: &'a [Column],
@@ -234,7 +295,7 @@ impl<'a> Out<'a> {
     }
 
     /// `Ok(false)`: the reader at the other end of standard output has seen enough.
-    fn row(&mut self, cells: &[&str]) -> Result<bool, Failure> {
+    pub fn row(&mut self, cells: &[&str]) -> Result<bool, Failure> {
         self.rows += 1;
         match self.table()?.row(cells) {
             Ok(()) => Ok(true),
@@ -268,30 +329,29 @@ impl Drop for Out<'_> {
     }
 }
 
-fn copy_journal(
-    path: &Path,
-    table: Table,
-    wanted: &dyn Fn(&Instrument) -> bool,
-    out: &mut Out<'_>,
-) -> Result<(), Failure> {
+fn copy_journal(path: &Path, table: Table, wanted: &Wanted<'_>, out: &mut Out<'_>) -> Result<(), Failure> {
     let mut reader = Reader::open(path)?;
     let progress = Progress::new("export", None);
     while let Some(entry) = reader.next_entry()? {
         let Entry::Event { instrument, event, .. } = entry else { continue };
         let instrument = &reader.instruments()[instrument.0 as usize].instrument;
-        if !wanted(instrument) {
+        if !wanted.instrument(instrument) {
             continue;
         }
         let goes_on = match (table, &event) {
-            (Table::Trades, Event::Trade(trade)) => trade_row(instrument, trade, out)?,
+            (Table::Trades, Event::Trade(trade)) if wanted.at(trade.exchange_at) => {
+                trade_row(instrument, trade, out)?
+            }
             (Table::Trades, Event::Backfill(trades)) => {
                 let mut goes_on = true;
-                for trade in trades {
+                for trade in trades.iter().filter(|trade| wanted.at(trade.exchange_at)) {
                     goes_on = goes_on && trade_row(instrument, trade, out)?;
                 }
                 goes_on
             }
-            (Table::Candles, Event::Candle(candle)) => candle_row(instrument, candle, out)?,
+            (Table::Candles, Event::Candle(candle)) if wanted.at(candle.open_at) => {
+                candle_row(instrument, candle, out)?
+            }
             _ => true,
         };
         if !goes_on {
@@ -340,14 +400,14 @@ fn candle_row(instrument: &Instrument, candle: &ReadyCandle, out: &mut Out<'_>) 
     ])
 }
 
-fn text_of(value: Option<impl ToString>) -> String {
+pub(super) fn text_of(value: Option<impl ToString>) -> String {
     value.map_or_else(String::new, |value| value.to_string())
 }
 
 fn copy_results(
     path: &Path,
     columns: &[Column],
-    wanted: &dyn Fn(&Instrument) -> bool,
+    wanted: &Wanted<'_>,
     out: &mut Out<'_>,
 ) -> Result<(), Failure> {
     let place = path.display();
@@ -391,10 +451,12 @@ fn copy_results(
             let instrument: Instrument = format!("{}:{}", fields[0], fields[1])
                 .parse()
                 .map_err(|error| refused(line, &format!("{error}")))?;
-            let is_wanted = wanted(&instrument);
+            let is_wanted = wanted.instrument(&instrument);
             last = Some((instrument, is_wanted));
         }
-        if last.as_ref().is_some_and(|(_, is_wanted)| *is_wanted) {
+        let open_at = UnixNanos::parse_iso(fields[3].as_bytes())
+            .map_err(|error| refused(line, &format!("open_time {:?} {error}", fields[3])))?;
+        if last.as_ref().is_some_and(|(_, is_wanted)| *is_wanted) && wanted.at(open_at) {
             let cells: Vec<&str> = fields.iter().map(AsRef::as_ref).collect();
             if !out.row(&cells)? {
                 return Ok(());
@@ -412,7 +474,6 @@ mod tests {
     use super::*;
     use crate::domain::decimal::{Price, Quantity};
     use crate::domain::event::{Side, TradeId};
-    use crate::domain::time::UnixNanos;
     use crate::domain::venue::IdRule;
     use crate::journal::writer::{Writer, WriterOptions};
 
@@ -423,6 +484,8 @@ mod tests {
             format: None,
             table,
             instruments: Vec::new(),
+            from: None,
+            until: None,
         }
     }
 
@@ -478,6 +541,63 @@ mod tests {
             "{text}"
         );
         assert!(!folder.path().join("trades.jsonl.tmp").exists());
+    }
+
+    #[test]
+    fn the_store_of_a_data_directory() {
+        use crate::domain::candle::{Candle, CandleState, Ohlc, Origin};
+        use crate::domain::decimal::Volume;
+        use crate::domain::output::Position;
+        use crate::domain::told::{Roster, Told, Watch};
+        use crate::runtime::clock::Mono;
+        use crate::runtime::sink::{Batch, Telling};
+        use crate::storage::embedded::store::Store;
+
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        write_journal(&data.join("journal"));
+        let roster = Roster::new(["binance:BTC-USDT".parse().unwrap()]);
+        let price = Price::parse(b"60000.1").unwrap();
+        let candle = |minute: i64| Candle {
+            interval: "1m".parse().unwrap(),
+            open_at: UnixNanos(1_714_521_600_000_000_000 + minute * 60_000_000_000),
+            close_at: UnixNanos(1_714_521_660_000_000_000 + minute * 60_000_000_000),
+            prices: Some(Ohlc { open: price, high: price, low: price, close: price }),
+            volume: Volume::parse(b"0.5").unwrap(),
+            quote_volume: None,
+            trade_count: Some(1),
+            taker_buy_volume: None,
+            taker_buy_quote_volume: None,
+            state: CandleState::Traded,
+            revision: 0,
+            origin: Origin::Trades,
+        };
+        let telling = |minute| Telling {
+            watch: Watch(0),
+            cause_seq: 1,
+            at: Position(1),
+            received: None,
+            told: Told::Candle(Box::new(candle(minute))),
+        };
+        let tellings = (0..3).map(telling).collect();
+        let batch = Batch { tellings, published: Mono::now(), recovered: false };
+        Store::open(&data, &roster).unwrap().write([&batch].into_iter(), false).unwrap();
+
+        let to = folder.path().join("out.csv");
+        let mut middle = arguments(&data, &to, Some(Table::Candles));
+        middle.from = Some(candle(1).open_at);
+        middle.until = Some(candle(2).open_at);
+        export(&middle).unwrap();
+        let row = "binance,BTC-USDT,1m,2024-05-01T00:01:00Z,2024-05-01T00:02:00Z,60000.1,60000.1,60000.1,60000.1,0.5,,1,,,,traded,0,trades\n";
+        assert_eq!(fs::read_to_string(&to).unwrap(), format!("{CANDLES_HEADER}{row}"));
+        for (table, lines) in
+            [(Table::Candles, 4), (Table::Indicators, 1), (Table::Signals, 1), (Table::Trades, 5)]
+        {
+            export(&arguments(&data, &to, Some(table))).unwrap();
+            assert_eq!(fs::read_to_string(&to).unwrap().lines().count(), lines, "{table:?}");
+        }
+        middle.from = middle.until;
+        assert!(export(&middle).unwrap_err().to_string().contains("must be before --until"));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 pub mod demo;
 pub mod export;
+mod export_store;
 pub mod generate;
 pub mod import;
 pub mod inputs;

@@ -72,6 +72,10 @@ impl Embedded {
         pending.set_spooled(!spool.is_empty());
         let history = Arc::new(History::new(data_dir, roster, pending.clone()));
         health.set(PART, Condition::Up, "");
+        for table in Table::ALL {
+            metrics.sink_rows.with_label_values(&[NAME, table.name()]);
+        }
+        metrics.sink_backlog_bytes.with_label_values(&[NAME]).set(spool.bytes() as i64);
         let writer = Writer {
             store,
             spool,

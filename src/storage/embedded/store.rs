@@ -64,6 +64,8 @@ pub type Counts = [u64; Table::ALL.len()];
 
 /// Rows that one step of [`Store::sweep`] deletes at most, about.
 const SWEEP_ROWS: i64 = 4_096;
+/// Of as many sweeps one looks for stretches without rows.
+const STOPS_SWEEP_EVERY: u32 = 256;
 
 /// The one writer.
 #[derive(Debug)]
@@ -75,6 +77,8 @@ pub struct Store {
     names: Names,
     row: Row,
     newest_at: i64,
+    /// Sweeps that came to their end.
+    sweeps: u32,
 }
 
 /// Numbers that stand for names. Bounded by what is configured.
@@ -104,7 +108,7 @@ impl Store {
         let labels = roster.iter().map(|(_, instrument)| Label::new(instrument)).collect();
         let names = Names { watches: vec![None; roster.len()], ..Names::default() };
         let roster = roster.clone();
-        Ok(Self { path, connection, roster, labels, names, row: Row::new(instrument), newest_at })
+        Ok(Self { path, connection, roster, labels, names, row: Row::new(instrument), newest_at, sweeps: 0 })
     }
 
     pub fn path(&self) -> &Path {
@@ -164,7 +168,7 @@ impl Store {
             Context<'_>,
         ) -> rusqlite::Result<()>,
     ) -> Result<Counts, StorageError> {
-        let Self { path, connection, roster, labels, names, row, newest_at } = self;
+        let Self { path, connection, roster, labels, names, row, newest_at, .. } = self;
         let connection = &*connection;
         let mut counts = Counts::default();
         let attempt = || -> rusqlite::Result<()> {
@@ -235,8 +239,8 @@ impl Store {
                 more |= step.is_some();
             }
             // A stretch may reach over the bound: it goes once the next one begins before it. One that is left
-            // where nothing is costs a reader some look-ups.
-            if !more {
+            // where nothing is costs a reader some look-ups; finding them reads the whole table, so seldom.
+            if !more && self.sweeps.is_multiple_of(STOPS_SWEEP_EVERY) {
                 self.connection
                     .prepare_cached(
                         "DELETE FROM stops WHERE at < ?1 AND EXISTS (SELECT 1 FROM stops s WHERE s.interval = stops.interval \
@@ -247,6 +251,7 @@ impl Store {
             Ok(())
         };
         sweep().map_err(StorageError::sqlite(&self.path, "sweep"))?;
+        self.sweeps = self.sweeps.wrapping_add(u32::from(!more));
         Ok(more)
     }
 }

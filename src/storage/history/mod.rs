@@ -114,6 +114,25 @@ impl History {
         Self::new(data_dir, &Roster::new([]), Pending::new(0, Metrics::new().queue("store")))
     }
 
+    /// Every instrument and interval that the store has rows of, in order.
+    pub fn all_series(&self) -> Result<Vec<(Instrument, Interval)>, StorageError> {
+        self.read(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT n.name, i.name FROM (SELECT DISTINCT interval, instrument FROM stops) s \
+                 JOIN instruments n ON n.id = s.instrument JOIN intervals i ON i.id = s.interval",
+            )?;
+            let mut rows = statement.query([])?;
+            let mut all = Vec::new();
+            while let Some(row) = rows.next()? {
+                let (instrument, interval): (String, String) = (row.get(0)?, row.get(1)?);
+                let instrument = instrument.parse().map_err(|_| ReadError::Row("name of an instrument"))?;
+                all.push((instrument, interval.parse().map_err(|_| ReadError::Row("interval"))?));
+            }
+            all.sort_unstable();
+            Ok(all)
+        })
+    }
+
     /// What is not committed yet. Taken before the store is read.
     fn overlay(&self) -> Result<Vec<Arc<Batch>>, StorageError> {
         let waited = Stopwatch::start();

@@ -85,6 +85,7 @@ impl QuestDb {
         for table in &TABLES {
             voices.metrics.sink_rows.with_label_values(&[NAME, table.name]);
         }
+        voices.metrics.sink_backlog_bytes.with_label_values(&[NAME]).set(spool.bytes() as i64);
         // A database that is away holds nothing back.
         voices.health.set(PART, Condition::Up, "");
         let mut writer = Writer {
@@ -101,6 +102,7 @@ impl QuestDb {
             voices,
             backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(5), 2),
             away: None,
+            is_well: true,
             has_dropped: false,
         };
         if let Err(problem) = writer.connect() {
@@ -186,6 +188,8 @@ struct Writer {
     backoff: Backoff,
     /// Since when the database is left alone, and how long.
     away: Option<(Stopwatch, Duration)>,
+    /// What health says of the sink.
+    is_well: bool,
     has_dropped: bool,
 }
 
@@ -276,6 +280,7 @@ impl Writer {
         match self.lay_down() {
             Ok(()) => {}
             Err(trouble) => {
+                self.is_well = false;
                 self.voices.health.set(PART, Condition::Degraded, format!("{trouble}; rows wait in memory"));
                 return false;
             }
@@ -408,15 +413,17 @@ impl Writer {
                 }
             }
         }
+        self.is_well = false;
         self.voices.health.set(PART, Condition::Degraded, trouble.to_string());
         self.away = Some((Stopwatch::start(), self.backoff.failed()));
     }
 
     /// Rows are taken again, and none waits on disk.
     fn recovered(&mut self) {
-        if self.backoff.failures() == 0 {
+        if self.is_well {
             return;
         }
+        self.is_well = true;
         self.backoff.reset();
         info!(address = self.client.address(), "QuestDB takes rows, none waits on disk");
         if !self.pending.has_dropped() {
