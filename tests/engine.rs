@@ -420,3 +420,33 @@ fn instruments_of_the_market_count_their_ids() {
     let market = Market::bench_many(1, 3);
     assert!(market.instruments().iter().all(|i| i.venue().id_rule() == Some(IdRule::Contiguous)));
 }
+
+/// A tick belongs to its neighbours too and cannot be skipped: who panics at it is given up until the next start.
+#[test]
+fn a_parked_symbol_says_so_and_leaves_its_neighbours_alone() {
+    let seed = seed("a_parked_symbol_says_so_and_leaves_its_neighbours_alone");
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(seed, 5, 5_000);
+    let victim = world.instruments[0].clone();
+    let asked = victim.clone();
+    let fault: Fault =
+        Arc::new(move |instrument, event| *instrument == asked && matches!(event, Event::Tick { .. }));
+    actix_rt::System::new().block_on(async {
+        let quarantine = Arc::new(Cell::default());
+        let (engine, ear, tools) = start(folder.path(), &world, plan(2, 64, Some(fault)), &quarantine).await;
+        let done = Arc::new(AtomicUsize::new(0));
+        engine.connect(world.feeder(seed, world.trades.len(), done.clone())).await;
+        let parked = |heard: &BTreeMap<Instrument, Vec<String>>| {
+            heard.get(&victim).is_some_and(|lines| lines.iter().any(|line| line.contains("symbol_parked")))
+        };
+        until("parking", || parked(&ear.heard()) && done.load(Ordering::Relaxed) == 2).await;
+        assert!(tools.health.parts().contains_key(&format!("symbol:{victim}")));
+        assert!(engine.stop().await.unwrap());
+        let told = ids(&ear.heard());
+        for (number, instrument) in world.instruments.iter().enumerate().skip(1) {
+            let all = world.trades.iter().filter(|(symbol, _)| *symbol == number).count();
+            assert_eq!(told[instrument].len(), all, "{instrument}");
+        }
+        assert!(verified(folder.path()) > 0);
+    });
+}

@@ -218,11 +218,6 @@ impl SymbolActor {
     fn turn(&mut self) -> Next {
         let begun = Mono::now();
         let shard = self.shard.clone();
-        if self.seat.parked.get() {
-            shard.bus.borrow_mut().tellings().extend(self.parting.take());
-            shard.slept(&self.seat, begun);
-            return Next::Sleep;
-        }
         if shard.common.log.is_failing() {
             // What it would tell could not be published: it is woken when the journal can be written.
             shard.touch(&self.seat);
@@ -234,6 +229,11 @@ impl SymbolActor {
             if !matches!(next, Next::Again) {
                 return next;
             }
+        }
+        if self.seat.parked.get() {
+            shard.bus.borrow_mut().tellings().extend(self.parting.take());
+            shard.slept(&self.seat, begun);
+            return Next::Sleep;
         }
         let seat = self.seat.clone();
         let mut symbol = seat.symbol.borrow_mut();
