@@ -650,7 +650,7 @@ mod tests {
         check_refused(
             "dir = 'x'",
             &[
-                "my.toml:1: dir = \"x\": unknown key; allowed at the top: api, data_dir, engine, intelligence, journal, log, storage, venues",
+                "my.toml:1: dir = \"x\": unknown key; allowed at the top: alerts, api, data_dir, engine, intelligence, journal, log, storage, venues",
             ],
         );
         check_refused(
