@@ -31,7 +31,7 @@ use crate::engine::recovery::{self, Recovered};
 use crate::engine::router::Router;
 use crate::engine::seat::Seat;
 use crate::engine::shard::{Common, Fault, Shard};
-use crate::engine::snapshotter::{SnapshotWriter, Snapshotter};
+use crate::engine::snapshotter::{Housekeeping, SnapshotWriter, Snapshotter};
 use crate::engine::symbol::Symbol;
 use crate::engine::symbol_actor::SymbolActor;
 use crate::journal::entry::InstrumentNumber;
@@ -182,7 +182,10 @@ impl Opened {
             quarantine: tools.quarantine.clone(),
             fault: plan.fault,
         };
-        let writer = SnapshotWriter::start(snapshots.clone())?;
+        let writer = SnapshotWriter::start(
+            snapshots.clone(),
+            Housekeeping { journal: dir.journal(), keep: plan.live.keep, fingerprint },
+        )?;
         let (stopping, _) = watch::channel(false);
         let (states, mut shards, mut starting) = (Arc::new(states), Vec::new(), Vec::new());
         for (number, seats) in deals.into_iter().enumerate() {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::journal::retention::Keep;
+
 /// Between two ticks of a shard: part of what a journal means, so nobody sets it.
 pub const TICK_EVERY: Duration = Duration::from_millis(100);
 
@@ -16,6 +18,8 @@ pub struct LiveConfig {
     pub drain_deadline: Duration,
     /// Between two fsyncs of the journal: what a loss of power may cost. 1 ms to 1 min.
     pub sync_interval: Duration,
+    /// How much of the journal is kept once snapshots cover it.
+    pub keep: Keep,
 }
 
 impl Default for LiveConfig {
@@ -25,6 +29,7 @@ impl Default for LiveConfig {
             snapshot_interval: Duration::from_secs(60),
             drain_deadline: Duration::from_secs(10),
             sync_interval: Duration::from_millis(10),
+            keep: Keep { age: None, bytes: None },
         }
     }
 }

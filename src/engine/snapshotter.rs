@@ -5,23 +5,48 @@
 //! copy, waits until every sink has kept what it was offered before, and only then lets it count.
 //! **When its queue is full** the partition is asked again later: a snapshot that is missing costs a start some time.
 
+use std::path::PathBuf;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crossbeam::channel::{Receiver, Sender, bounded};
-use tracing::{debug, warn};
+use tracing::{debug, info, warn};
 
 use crate::engine::error::EngineError;
 use crate::engine::shard::Shard;
 use crate::journal::error::JournalError;
+use crate::journal::retention::{self, Keep, Tidied};
 use crate::journal::snapshots::{PartitionState, Snapshots};
-use crate::runtime::clock::Mono;
+use crate::runtime::clock::{self, Mono};
 use crate::runtime::sink::Barrier;
 
 /// Snapshots that wait to be written.
 const QUEUE: usize = 4;
 /// A sink that has not kept what it was offered after so long: the snapshot does not count.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Between two looks at what of the journal is no longer needed.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
+
+/// What of the journal is kept; done between two snapshots, on their thread.
+pub struct Housekeeping {
+    pub journal: PathBuf,
+    pub keep: Keep,
+    pub fingerprint: u64,
+}
+
+impl Housekeeping {
+    fn tidy(&self, snapshots: &Snapshots) {
+        let since_1970 = u64::try_from(clock::now().0).unwrap_or_default();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_nanos(since_1970);
+        let covered = snapshots.covered(self.fingerprint);
+        match covered.and_then(|covered| retention::tidy(&self.journal, self.keep, now, &covered)) {
+            Ok(Tidied { sealed, removed: 0 }) => debug!(sealed, "journal segments sealed"),
+            Ok(Tidied { sealed, removed }) => info!(sealed, removed, "journal segments sealed and removed"),
+            Err(error) => warn!(%error, "journal segments cannot be sealed or removed"),
+        }
+    }
+}
 
 /// A copy of a partition's state, and the sinks that have to keep what it rests on.
 struct Copied {
@@ -37,11 +62,11 @@ pub struct SnapshotWriter {
 }
 
 impl SnapshotWriter {
-    pub fn start(snapshots: Snapshots) -> Result<Self, EngineError> {
+    pub fn start(snapshots: Snapshots, housekeeping: Housekeeping) -> Result<Self, EngineError> {
         let (queue, copies) = bounded(QUEUE);
         let thread = thread::Builder::new()
             .name("snapshots".to_owned())
-            .spawn(move || write_all(&snapshots, &copies))
+            .spawn(move || write_all(&snapshots, &housekeeping, &copies))
             .map_err(EngineError::Thread)?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
@@ -64,8 +89,9 @@ impl Drop for SnapshotWriter {
     }
 }
 
-fn write_all(snapshots: &Snapshots, copies: &Receiver<Copied>) {
+fn write_all(snapshots: &Snapshots, housekeeping: &Housekeeping, copies: &Receiver<Copied>) {
     let mut failed = false;
+    let mut due = Mono::now().after(HOUSEKEEPING_EVERY);
     for copied in copies {
         let partition = copied.state.partition;
         match write(snapshots, &copied) {
@@ -82,6 +108,10 @@ fn write_all(snapshots: &Snapshots, copies: &Receiver<Copied>) {
                 failed = true;
                 warn!(%error, partition, "snapshot cannot be written");
             }
+        }
+        if Mono::now() >= due {
+            due = Mono::now().after(HOUSEKEEPING_EVERY);
+            housekeeping.tidy(snapshots);
         }
     }
 }

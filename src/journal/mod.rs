@@ -17,6 +17,7 @@ pub mod lock;
 pub mod log;
 pub mod reader;
 pub mod record;
+pub mod retention;
 pub mod seal;
 pub mod segment;
 pub mod snapshots;

@@ -30,5 +30,7 @@ pub fn read(layers: &mut Layers) -> Option<LiveConfig> {
         snapshot_interval: snapshot_interval?,
         drain_deadline: drain_deadline?,
         sync_interval: sync_interval?,
+        // `[journal]` says it.
+        keep: LiveConfig::default().keep,
     })
 }

@@ -23,6 +23,7 @@ use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::venue::{self, Venue};
 use crate::engine::config::LiveConfig;
+use crate::journal::retention::Keep;
 use crate::storage::config::StorageConfig;
 use crate::venues::config::{Feed, Mode, VenueConfig};
 
@@ -202,6 +203,8 @@ impl Config {
                 Some(feed),
                 Some(storage),
             ) if layers.problems().is_empty() => {
+                let keep = Keep { age: Some(journal.keep), bytes: Some(journal.keep_bytes) };
+                let live = LiveConfig { keep, ..live };
                 Ok(Self { data_dir, engine, live, venues, journal, log, alerts, api, feed, storage, layers })
             }
             _ => Err(ConfigError(layers.into_problems())),
