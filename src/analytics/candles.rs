@@ -93,6 +93,19 @@ impl Candles {
         state.i64(&mut self.next_close.0);
     }
 
+    /// Whether [`Self::add_last`] may be used.
+    pub fn takes_plain(&self) -> bool {
+        self.roots.single().is_some_and(|root| self.links[root].series.closed_until().0 != i64::MIN)
+    }
+
+    /// Adds a trade that is not earlier than any before it, and not in a closed candle.
+    #[inline]
+    pub fn add_last(&mut self, print: &Print, with_sizes: bool) {
+        if let Some(root) = self.roots.single() {
+            self.links[root].series.add(print, with_sizes);
+        }
+    }
+
     /// Adds a trade where it belongs. `true`: a closed candle has changed and is to be revised.
     #[inline]
     pub fn add(

@@ -489,6 +489,14 @@ impl Gaps {
         });
     }
 
+    /// Before then a trade that follows on the last one neither ends nor claims anything.
+    pub fn calm_until(&self) -> UnixNanos {
+        if self.unwatched.is_some() || !self.told.is_empty() {
+            return UnixNanos(i64::MIN);
+        }
+        self.suspects.front().map_or(UnixNanos(i64::MAX), |suspect| suspect.0)
+    }
+
     /// What is to be told, in order.
     #[inline]
     pub fn take_told(&mut self) -> Option<Vec<Gap>> {

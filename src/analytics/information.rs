@@ -26,7 +26,6 @@ use crate::analytics::rolling::state::State;
 use crate::analytics::sums::{Print, Sums};
 use crate::domain::candle::CandleState;
 use crate::domain::decimal::{Decimal, QuoteVolume, Volume};
-use crate::domain::event::Side;
 use crate::domain::interval::Interval;
 use crate::domain::output::OutputSink;
 use crate::domain::time::UnixNanos;
@@ -124,7 +123,7 @@ impl InformationBars {
                 bar
             }
             None => self.open.insert(OpenBar {
-                sums: Sums::new(print, with_sizes),
+                sums: Sums::new(*print, with_sizes),
                 first_at: print.rank.at,
                 buys: 0,
                 sells: 0,
@@ -132,8 +131,8 @@ impl InformationBars {
             }),
         };
         bar.disturbed |= disturbing;
-        bar.buys += print.trade_count * u64::from(print.taker_side == Some(Side::Buy));
-        bar.sells += print.trade_count * u64::from(print.taker_side == Some(Side::Sell));
+        bar.buys += print.trade_count * print.bought;
+        bar.sells += print.trade_count * print.sold;
         let sums = &bar.sums;
         match self.threshold {
             Threshold::Ticks(n) => sums.trade_count >= n,

@@ -144,6 +144,8 @@ pub struct SymbolPipeline<'s> {
     /// Accepted events.
     seq: u64,
     counts: Counts,
+    /// Until then a trade that follows on the last one, in id and time, means nothing but itself.
+    plain_until: UnixNanos,
     words: Vec<u64>,
     last_ready: Option<Box<ReadyCandle>>,
     /// `None` where no model runs; and while it listens to the pipeline itself.
@@ -169,6 +171,7 @@ impl<'s> SymbolPipeline<'s> {
             origin: Origin::Trades,
             seq: 0,
             counts: Counts::default(),
+            plain_until: UnixNanos(i64::MIN),
             words: Vec::new(),
             last_ready: None,
         }
@@ -305,7 +308,7 @@ impl<'s> SymbolPipeline<'s> {
         out: &mut impl OutputSink,
     ) {
         match event {
-            Event::Trade(trade) => self.take_trade(at, trade, archive, out),
+            Event::Trade(trade) => return self.take_trade(at, trade, archive, out),
             Event::Backfill(page) => {
                 let mut dirty = None;
                 for trade in page {
@@ -334,6 +337,7 @@ impl<'s> SymbolPipeline<'s> {
                 self.settle(dirty, archive, out);
             }
         }
+        self.look_ahead();
     }
 
     /// Takes the next trade of the instrument's log.
@@ -359,13 +363,58 @@ impl<'s> SymbolPipeline<'s> {
         archive: &mut dyn Archive,
         out: &mut impl OutputSink,
     ) {
+        let time = trade.exchange_at;
+        if time >= self.watermark && time < self.plain_until && self.ledger.follow(trade) {
+            self.take_plain(trade, archive, out);
+        } else {
+            self.take_any_trade(at, trade, archive, out);
+        }
+    }
+
+    /// What [`Self::take_any_trade`] does to a trade of which nothing is to be found out, as nearly all are.
+    #[inline]
+    fn take_plain(&mut self, trade: &Trade, archive: &mut dyn Archive, out: &mut impl OutputSink) {
+        let at = trade.exchange_at;
+        self.seq += 1;
+        self.counts.trades += 1;
+        out.accept(self.seq, Output::Trade(trade));
+        self.watermark = at;
+        self.last_trade_at = at;
+        let print = Print::new(trade, self.seq);
+        let with_sizes = self.settings.indicators.needs_sizes;
+        self.candles.add_last(&print, with_sizes);
+        for i in 0..self.information.len() {
+            if self.information[i].add(&print, false, with_sizes) {
+                let (_, bars, mut desk) = self.desk(archive, out);
+                bars[i].close(&mut desk);
+            }
+        }
+        self.close_due(archive, out);
+    }
+
+    fn take_any_trade(
+        &mut self,
+        at: Position,
+        trade: &Trade,
+        archive: &mut dyn Archive,
+        out: &mut impl OutputSink,
+    ) {
         let mut dirty = None;
         self.take(at, trade, &mut dirty, archive, out);
         self.settle(dirty, archive, out);
+        self.look_ahead();
+    }
+
+    /// Finds out how long trades will be plain ones if nothing else comes.
+    fn look_ahead(&mut self) {
+        let plain = self.origin == Origin::Trades
+            && self.first_trade_at.is_some()
+            && !self.ledger.holds()
+            && self.candles.takes_plain();
+        self.plain_until = if plain { self.gaps.calm_until() } else { UnixNanos(i64::MIN) };
     }
 
     /// Passes a trade through the ledger and into the bars.
-    #[inline]
     fn take(
         &mut self,
         at: Position,
@@ -415,7 +464,6 @@ impl<'s> SymbolPipeline<'s> {
         out.accept(self.seq, Output::Refused { at, reason });
     }
 
-    #[inline]
     fn accept(
         &mut self,
         trade: &Trade,
@@ -456,15 +504,21 @@ impl<'s> SymbolPipeline<'s> {
     }
 
     /// What follows from an event once it is taken in: revisions, claims, closings.
-    #[inline]
     fn settle(&mut self, dirty: Option<Dirty>, archive: &mut dyn Archive, out: &mut impl OutputSink) {
         self.gaps.claim_due(self.watermark);
         if dirty.is_some() {
             self.revise(dirty, archive, out);
         }
         self.tell_gaps(out);
+        if self.origin == Origin::Trades {
+            self.close_due(archive, out);
+        }
+    }
+
+    #[inline]
+    fn close_due(&mut self, archive: &mut dyn Archive, out: &mut impl OutputSink) {
         let limit = UnixNanos(self.watermark.0.saturating_sub(self.settings.grace_nanos));
-        if limit >= self.candles.next_close() && self.origin == Origin::Trades {
+        if limit >= self.candles.next_close() {
             let (candles, _, mut desk) = self.desk(archive, out);
             candles.close_due(limit, &mut desk);
         }
@@ -549,6 +603,7 @@ impl<'s> SymbolPipeline<'s> {
         desk.ending = true;
         candles.finish(last, &mut desk);
         bars.iter_mut().for_each(|bars| bars.close(&mut desk));
+        self.plain_until = UnixNanos(i64::MIN);
     }
 
     /// The bars, and what they need for telling.

@@ -75,7 +75,7 @@ impl Series {
                 } else {
                     None
                 };
-                let sums = Sums::new(print, with_sizes);
+                let sums = Sums::new(*print, with_sizes);
                 let mut row = Row { revision, ..Row::new(open_at, sums) };
                 if checkpoint.is_some() {
                     row.extra.get_or_insert_default().checkpoint = checkpoint;

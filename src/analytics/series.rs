@@ -139,7 +139,7 @@ impl Series {
             last.sums.add(print);
             return;
         }
-        self.add_elsewhere(print, with_sizes);
+        self.add_elsewhere(*print, with_sizes);
     }
 
     /// As [`TimeInterval::open_of`]; next to the last candle it needs no division.
@@ -150,14 +150,14 @@ impl Series {
         if at.0 >= near && at.0 - nanos < near { UnixNanos(near) } else { self.interval.open_of(at) }
     }
 
-    fn add_elsewhere(&mut self, print: &Print, with_sizes: bool) {
+    fn add_elsewhere(&mut self, print: Print, with_sizes: bool) {
         let open_at = self.open_of(print.rank.at);
         if self.rows.back().is_none_or(|last| last.open_at < open_at) {
             self.rows.push_back(Row::new(open_at, Sums::new(print, with_sizes)));
             return;
         }
         match self.rows.binary_search_by_key(&open_at, |row| row.open_at) {
-            Ok(at) => self.rows[at].sums.add(print),
+            Ok(at) => self.rows[at].sums.add(&print),
             Err(at) => self.rows.insert(at, Row::new(open_at, Sums::new(print, with_sizes))),
         }
     }

@@ -27,11 +27,15 @@ pub struct Print {
     /// As [`Decimal::units`] gives it.
     price_units: u128,
     pub quantity: Quantity,
-    /// The lower halves of what it adds to each sum.
-    low: [u128; 4],
+    /// What it adds to the lower halves of volume and quote volume.
+    low: [u128; 2],
     /// The upper half of its quote volume; that of its volume is always zero.
     high: u128,
-    pub taker_side: Option<Side>,
+    /// 1 if the taker bought, else 0: buys and sells alternate unpredictably, and a multiplication
+    /// costs less than a branch that fails half of the time.
+    pub bought: u64,
+    /// 1 if the taker sold, else 0.
+    pub sold: u64,
     pub trade_count: u64,
 }
 
@@ -42,18 +46,24 @@ impl Print {
         let tie = if let TradeId::Number(id) = trade.id { id } else { arrival };
         let volume = trade.quantity.decimal().units();
         let (high, quote_volume) = QuoteVolume::of(trade.price, trade.quantity).units().into_words();
-        // Buys and sells alternate unpredictably: a mask costs less than a branch that fails half of the time.
-        let bought = u128::from(trade.taker_side == Some(Side::Buy)).wrapping_neg();
         Self {
             rank: Rank { at: trade.exchange_at, tie },
             price: trade.price,
             price_units: trade.price.decimal().units(),
             quantity: trade.quantity,
-            low: [volume, quote_volume, volume & bought, quote_volume & bought],
+            low: [volume, quote_volume],
             high,
-            taker_side: trade.taker_side,
+            bought: u64::from(matches!(trade.taker_side, Some(Side::Buy))),
+            sold: u64::from(matches!(trade.taker_side, Some(Side::Sell))),
             trade_count: u64::from(trade.trade_count),
         }
+    }
+
+    /// What it adds to the lower halves of what takers bought.
+    #[inline]
+    fn bought_low(&self) -> [u128; 2] {
+        let mask = u128::from(self.bought).wrapping_neg();
+        self.low.map(|low| low & mask)
     }
 }
 
@@ -109,7 +119,7 @@ impl PartialEq for Sums {
 
 impl Sums {
     #[inline]
-    pub fn new(print: &Print, with_sizes: bool) -> Self {
+    pub fn new(print: Print, with_sizes: bool) -> Self {
         let price = print.price;
         let mut sums = Self {
             prices: Ohlc { open: price, high: price, low: price, close: price },
@@ -122,7 +132,7 @@ impl Sums {
         if with_sizes {
             sums.rest.get_or_insert_default().sizes = Some(Box::default());
         }
-        sums.add_amounts(print);
+        sums.add_amounts(&print);
         sums
     }
 
@@ -255,30 +265,34 @@ impl Sums {
         (*volume, volume_carries) = volume.overflowing_add(print.low[VOLUME]);
         (*quote_volume, quote_volume_carries) = quote_volume.overflowing_add(print.low[QUOTE_VOLUME]);
         // A part of what did not carry does not either; otherwise it is found out behind the branch.
-        *bought_volume = bought_volume.wrapping_add(print.low[TAKER_BUY_VOLUME]);
-        *bought_quote_volume = bought_quote_volume.wrapping_add(print.low[TAKER_BUY_QUOTE_VOLUME]);
+        let [bought, bought_quote] = print.bought_low();
+        *bought_volume = bought_volume.wrapping_add(bought);
+        *bought_quote_volume = bought_quote_volume.wrapping_add(bought_quote);
         self.trade_count += print.trade_count;
         let seldom = volume_carries
             | quote_volume_carries
             | (print.high != 0)
-            | print.taker_side.is_none()
+            | (print.bought | print.sold == 0)
             | self.rest.is_some();
         if seldom {
-            self.add_rest(print);
+            self.add_rest(*print);
         }
     }
 
+    // By value, so that a print need not lie in memory for it.
     #[cold]
-    fn add_rest(&mut self, print: &Print) {
+    #[inline(never)]
+    fn add_rest(&mut self, print: Print) {
         // A sum below what was added to it has gone round.
-        let carries: [bool; 4] = std::array::from_fn(|which| self.low[which] < print.low[which]);
+        let ([volume, quote_volume], [bought, bought_quote]) = (print.low, print.bought_low());
+        let lows = [volume, quote_volume, bought, bought_quote];
+        let carries: [bool; 4] = std::array::from_fn(|which| self.low[which] < lows[which]);
         let rest = self.rest.get_or_insert_default();
-        let bought = u128::from(print.taker_side == Some(Side::Buy));
-        let highs = [0, print.high, 0, print.high * bought];
+        let highs = [0, print.high, 0, print.high * u128::from(print.bought)];
         for ((slot, high), carry) in rest.high.iter_mut().zip(highs).zip(carries) {
             *slot = slot.checked_add(high + u128::from(carry)).expect("an exact sum never overflows");
         }
-        if print.taker_side.is_none() {
+        if print.bought | print.sold == 0 {
             rest.unsided_volume.add(Volume::of(print.quantity));
         }
         if let Some(sizes) = &mut rest.sizes {
@@ -440,7 +454,7 @@ mod tests {
     }
 
     fn sums_of(prints: &[Print]) -> Sums {
-        let mut sums = Sums::new(&prints[0], true);
+        let mut sums = Sums::new(prints[0], true);
         prints[1..].iter().for_each(|print| sums.add(print));
         sums
     }
@@ -464,7 +478,12 @@ mod tests {
             prop_assert_eq!(expected.prices.open, sorted[0].price);
             prop_assert_eq!(expected.prices.close, sorted[sorted.len() - 1].price);
             let sum = |of: fn(&Print) -> U256, side: Option<Side>| {
-                let wanted = prints.iter().filter(|print| side.is_none() || print.taker_side == side);
+                let is = |print: &Print| match side {
+                    None => true,
+                    Some(Side::Buy) => print.bought == 1,
+                    Some(Side::Sell) => print.sold == 1,
+                };
+                let wanted = prints.iter().filter(|print| is(print));
                 wanted.fold(U256::ZERO, |sum, print| sum + of(print))
             };
             prop_assert_eq!(expected.volume().units(), sum(|p| U256::new(p.low[VOLUME]), None));
