@@ -24,8 +24,6 @@ pub struct Desk<'a, S> {
     pub cause_seq: u64,
     pub window: usize,
     pub candles_told: &'a mut u64,
-    /// Room for a checkpoint in the making.
-    pub words: &'a mut Vec<u64>,
     pub archive: &'a mut dyn Archive,
     pub out: &'a mut S,
 }

@@ -21,6 +21,7 @@ pub mod orderflow;
 pub mod pipeline;
 pub mod quiet;
 pub mod revision;
+pub mod ring;
 pub mod rolling;
 pub mod rows;
 pub mod series;

@@ -146,7 +146,6 @@ pub struct SymbolPipeline<'s> {
     counts: Counts,
     /// Until then a trade that follows on the last one, in id and time, means nothing but itself.
     plain_until: UnixNanos,
-    words: Vec<u64>,
     last_ready: Option<Box<ReadyCandle>>,
     /// `None` where no model runs; and while it listens to the pipeline itself.
     intelligence: Option<Box<Intelligence>>,
@@ -172,7 +171,6 @@ impl<'s> SymbolPipeline<'s> {
             seq: 0,
             counts: Counts::default(),
             plain_until: UnixNanos(i64::MIN),
-            words: Vec::new(),
             last_ready: None,
         }
     }
@@ -622,7 +620,6 @@ impl<'s> SymbolPipeline<'s> {
             cause_seq: self.seq,
             window: self.settings.window,
             candles_told: &mut self.counts.candles,
-            words: &mut self.words,
             archive,
             out,
         };

@@ -11,7 +11,7 @@ use crate::analytics::gaps::Dirty;
 use crate::analytics::indicator_set::{IndicatorSet, Reading};
 use crate::analytics::quiet::{Quiet, STRETCH_MIN, Told, quiet_candle, together};
 use crate::analytics::rolling::state::State;
-use crate::analytics::rows::{Row, candle_of};
+use crate::analytics::rows::{Checkpoint, Row, RowExtra, candle_of};
 use crate::analytics::series::{CHECKPOINT_EVERY, Series};
 use crate::analytics::sums::{Print, Sums};
 use crate::domain::interval::Interval;
@@ -62,25 +62,17 @@ impl Series {
                 self.before.push(Before { open_at, sums: None, partial: false });
                 let revision = self.next_revision_of_quiet(open_at);
                 // Before the first candle the indicators are what they are before the new one.
-                let checkpoint = if at == 0 {
-                    match self.rows.front_mut() {
-                        Some(first) if self.closed > 0 => first.take_checkpoint(),
-                        _ => {
-                            let mut words = Vec::new();
-                            self.set.save(&mut words);
-                            self.rows_since_checkpoint = 1;
-                            Some(words.into_boxed_slice())
-                        }
-                    }
+                if self.closed == 0 {
+                    let mut words = Vec::new();
+                    self.set.save(&mut words);
+                    self.checkpoints.push_back(Checkpoint { row: 0, words });
+                    self.rows_since_checkpoint = 1;
                 } else {
-                    None
-                };
-                let sums = Sums::new(*print, with_sizes);
-                let mut row = Row { revision, ..Row::new(open_at, sums) };
-                if checkpoint.is_some() {
-                    row.extra.get_or_insert_default().checkpoint = checkpoint;
+                    let behind = self.checkpoints.iter_mut().filter(|checkpoint| checkpoint.row >= at.max(1));
+                    behind.for_each(|checkpoint| checkpoint.row += 1);
                 }
-                self.rows.insert(at, row);
+                let sums = Sums::new(*print, with_sizes);
+                self.rows.insert(at, Row { revision, ..Row::new(open_at, sums) });
                 self.closed += 1;
                 self.begins = self.begins.min(open_at);
             }
@@ -189,7 +181,7 @@ impl Series {
         let mut runs = Vec::new();
         let mut at = start;
         let row = self.rows.partition_point(|row| row.open_at < start);
-        for row in self.rows.range(row..).take_while(|row| row.open_at < end) {
+        for row in self.rows.range(row).take_while(|row| row.open_at < end) {
             runs.extend(self.quiet_runs(at, row.open_at, desk));
             at = self.interval.close_of(row.open_at);
         }
@@ -288,23 +280,23 @@ impl Series {
         if self.set.is_empty() {
             return;
         }
-        let start = (0..=first)
-            .rev()
-            .find(|&at| self.rows[at].checkpoint().is_some())
-            .expect("the first candle in memory has a checkpoint");
+        let after = self.checkpoints.partition_point(|checkpoint| checkpoint.row <= first);
+        let nearest = after.checked_sub(1).expect("the first closed candle in memory has a checkpoint");
         let mut end_words = Vec::new();
         self.set.save(&mut end_words);
         let mut old_set = IndicatorSet::new(desk.plan);
-        let words = self.rows[start].checkpoint().expect("found above").to_vec();
-        old_set.load(&words);
-        self.set.load(&words);
+        let Checkpoint { row: start, words } = &self.checkpoints[nearest];
+        let start = *start;
+        old_set.load(words);
+        self.set.load(words);
+        let mut later = self.checkpoints.range_mut(nearest + 1..).peekable();
         let last_changed = self.before.iter().map(|before| before.open_at).max();
         let mut was = vec![Reading::SILENT; desk.plan.specs.len()];
         let mut is = was.clone();
         let (mut old_words, mut new_words) = (Vec::new(), Vec::new());
         for at in start..self.closed {
             let row = &mut self.rows[at];
-            if at > start && row.checkpoint().is_some() {
+            if let Some(checkpoint) = later.next_if(|checkpoint| checkpoint.row == at) {
                 self.set.save(&mut new_words);
                 old_set.save(&mut old_words);
                 if new_words == old_words && Some(row.open_at) > last_changed {
@@ -312,7 +304,7 @@ impl Series {
                     self.set.load(&end_words);
                     return;
                 }
-                row.extra.get_or_insert_default().checkpoint = Some(new_words.clone().into_boxed_slice());
+                checkpoint.words.clone_from(&new_words);
             }
             let close_at = self.interval.close_of(row.open_at);
             let bar = bar_of(row.open_at, close_at, &row.sums);
@@ -332,17 +324,13 @@ impl Series {
                 }
                 // What was withdrawn and has a value again goes on from there.
                 let known = was.data_state.is_some()
-                    || row.indicator_revisions().is_some_and(|revisions| revisions[position] > 0);
+                    || row.extra.as_ref().is_some_and(|extra| extra.indicator_revisions[position] > 0);
                 let mut revision = 0;
                 if known {
                     let members = desk.plan.specs.len();
-                    let revisions = row
-                        .extra
-                        .get_or_insert_default()
-                        .indicator_revisions
-                        .get_or_insert_with(|| vec![0; members].into_boxed_slice());
-                    revisions[position] += 1;
-                    revision = revisions[position];
+                    let extra = row.extra.get_or_insert_with(|| Box::new(RowExtra::blank(members)));
+                    extra.indicator_revisions[position] += 1;
+                    revision = extra.indicator_revisions[position];
                 }
                 let interval = Interval::Time(self.interval);
                 let (values, data_state) = match is.data_state {

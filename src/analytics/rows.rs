@@ -1,13 +1,12 @@
 //! The candles of one interval with trades, and their way to the archive and back.
 //!
-//! Rows move from checkpoint to checkpoint, so that the first one in memory always has one.
-
-use std::collections::VecDeque;
+//! Rows move from checkpoint to checkpoint, so that the first closed one in memory always has one.
 
 use crate::analytics::archive::Archive;
 use crate::analytics::desk::{Desk, told_candle};
 use crate::analytics::quiet::{Quiet, Told};
 use crate::analytics::revision::Before;
+use crate::analytics::ring::Ring;
 use crate::analytics::rolling::state::State;
 use crate::analytics::series::{CHECKPOINT_EVERY, CHUNKS_MAX, OPEN_ROOM, Series};
 use crate::analytics::sums::Sums;
@@ -24,16 +23,22 @@ pub struct Row {
     /// Of its last telling; the other states have no row.
     pub partial: bool,
     pub revision: u32,
-    /// What few rows have.
     pub extra: Option<Box<RowExtra>>,
 }
 
-#[derive(Debug, Default)]
+/// What few rows have.
+#[derive(Debug)]
 pub struct RowExtra {
-    /// One for each indicator, where any is above zero.
-    pub indicator_revisions: Option<Box<[u32]>>,
-    /// The indicators before this candle.
-    pub checkpoint: Option<Box<[u64]>>,
+    /// One for each indicator, one of them above zero.
+    pub indicator_revisions: Box<[u32]>,
+}
+
+/// The indicators as they were before a candle.
+#[derive(Debug, Default)]
+pub struct Checkpoint {
+    /// The candle's place among the rows.
+    pub row: usize,
+    pub words: Vec<u64>,
 }
 
 impl Row {
@@ -46,36 +51,31 @@ impl Row {
         self.sums.state(state);
         state.bool(&mut self.partial);
         state.u32(&mut self.revision);
-        let mut some = self.extra.is_some();
-        state.bool(&mut some);
-        if !some {
-            self.extra = None;
-            return;
-        }
-        let extra = self.extra.get_or_insert_default();
-        state.option_slice(&mut extra.indicator_revisions, 0, State::u32);
-        state.option_slice(&mut extra.checkpoint, 0, State::word);
-    }
-
-    pub fn checkpoint(&self) -> Option<&[u64]> {
-        self.extra.as_ref()?.checkpoint.as_deref()
-    }
-
-    pub fn indicator_revisions(&self) -> Option<&[u32]> {
-        self.extra.as_ref()?.indicator_revisions.as_deref()
-    }
-
-    pub fn take_checkpoint(&mut self) -> Option<Box<[u64]>> {
-        self.extra.as_mut()?.checkpoint.take()
+        let mut revisions = self.extra.take().map(|extra| extra.indicator_revisions);
+        state.option_slice(&mut revisions, 0, State::u32);
+        self.extra = revisions.map(|indicator_revisions| Box::new(RowExtra { indicator_revisions }));
     }
 }
 
 impl RowExtra {
-    pub fn with_checkpoint(words: &[u64]) -> Option<Box<Self>> {
-        Some(Box::new(Self { indicator_revisions: None, checkpoint: Some(words.into()) }))
+    pub fn blank(members: usize) -> Self {
+        Self { indicator_revisions: vec![0; members].into() }
     }
 }
 
+impl Checkpoint {
+    fn state(&mut self, state: &mut State<'_>) {
+        state.usize(&mut self.row);
+        let mut len = self.words.len();
+        state.len(&mut len);
+        if state.is_load() {
+            self.words = vec![0; len];
+        }
+        self.words.iter_mut().for_each(|word| state.word(word));
+    }
+}
+
+#[inline]
 pub fn candle_of(interval: TimeInterval, row: &Row, origin: Origin) -> Candle {
     let state = if row.partial { CandleState::Partial } else { CandleState::Traded };
     let close_at = interval.close_of(row.open_at);
@@ -96,11 +96,15 @@ impl Series {
             state.bool(&mut whole);
             state.len(&mut rows);
             state.len(&mut runs);
+            let mut checkpoint = Checkpoint::default();
+            checkpoint.state(&mut state);
             let rows: Vec<_> = (0..rows).map(|_| restored_row(&mut state)).collect();
             let runs: Vec<_> = (0..runs).map(|_| restored_run(&mut state)).collect();
             assert!(state.finish() == Ok(()), "an archive gives back what was put aside");
             self.closed += rows.len();
-            rows.into_iter().rev().for_each(|row| self.rows.push_front(row));
+            self.checkpoints.iter_mut().for_each(|checkpoint| checkpoint.row += rows.len());
+            self.checkpoints.push_front(checkpoint);
+            self.rows.extend_front(rows);
             runs.into_iter().rev().for_each(|run| self.quiet.push_front(run));
             self.put_aside = !whole;
         }
@@ -110,29 +114,33 @@ impl Series {
     pub fn put_aside<S: OutputSink>(&mut self, desk: &mut Desk<'_, S>) {
         self.stay /= 2;
         loop {
-            let next = (1..self.closed).find(|&at| self.rows[at].checkpoint().is_some());
-            let Some(group) = next.filter(|at| self.closed - at >= desk.window + self.stay) else {
+            let next = self.checkpoints.get(1).map(|checkpoint| checkpoint.row);
+            let Some(group) = next.filter(|row| self.closed - row >= desk.window + self.stay) else {
                 return;
             };
+            let mut checkpoint = self.checkpoints.pop_front().expect("the second one has one before it");
             let boundary = self.rows[group].open_at;
             let runs = self.quiet.partition_point(|run| run.first_open < boundary);
             if desk.archive.keeps() {
-                let mut words = Vec::new();
-                let state = &mut State::Save(&mut words);
+                let mut chunk = Vec::new();
+                let state = &mut State::Save(&mut chunk);
                 let (mut whole, mut rows, mut runs_count) = (!self.put_aside, group, runs);
                 state.bool(&mut whole);
                 state.len(&mut rows);
                 state.len(&mut runs_count);
-                self.rows.iter_mut().take(group).for_each(|row| row.state(state));
+                checkpoint.state(state);
+                (0..group).for_each(|at| self.rows[at].state(state));
                 self.quiet.iter_mut().take(runs).for_each(|run| run.state(state));
-                desk.archive.push(self.stream, &words);
+                desk.archive.push(self.stream, &chunk);
                 if self.chunks == CHUNKS_MAX {
                     desk.archive.forget_oldest(self.stream);
                 } else {
                     self.chunks += 1;
                 }
             }
-            self.rows.drain(..group);
+            self.spare_words = checkpoint.words;
+            self.rows.give_up_front(group);
+            self.checkpoints.iter_mut().for_each(|checkpoint| checkpoint.row -= group);
             self.closed -= group;
             self.quiet.drain(..runs);
             self.put_aside = true;
@@ -145,19 +153,25 @@ impl Series {
     /// and between any two.
     pub fn state(&mut self, window: usize, state: &mut State<'_>) {
         let (mut rows, mut runs) = (self.rows.len(), self.quiet.len());
+        let mut checkpoints = self.checkpoints.len();
         state.len(&mut rows);
         state.len(&mut runs);
+        state.len(&mut checkpoints);
         state.index(&mut self.closed, rows);
         if state.is_load() {
             // As `close_first` makes room: doubling would leave half of a ring unused.
             let full = window + CHECKPOINT_EVERY + OPEN_ROOM;
-            self.rows = VecDeque::with_capacity(if self.closed > window / 2 { rows.max(full) } else { rows });
-            self.rows.extend((0..rows).map(|_| restored_row(state)));
+            self.rows = Ring::default();
+            self.rows.reserve_exact(if self.closed > window / 2 { rows.max(full) } else { rows });
+            (0..rows).for_each(|_| self.rows.push_back(restored_row(state)));
             self.quiet = (0..runs).map(|_| restored_run(state)).collect();
+            self.checkpoints = (0..checkpoints).map(|_| Checkpoint::default()).collect();
+            self.checkpoints.iter_mut().for_each(|checkpoint| checkpoint.state(state));
             self.check_restored(state);
         } else {
-            self.rows.iter_mut().for_each(|row| row.state(state));
+            (0..rows).for_each(|at| self.rows[at].state(state));
             self.quiet.iter_mut().for_each(|run| run.state(state));
+            self.checkpoints.iter_mut().for_each(|checkpoint| checkpoint.state(state));
         }
         for moment in [&mut self.closed_until, &mut self.begins] {
             state.i64(&mut moment.0);
@@ -181,8 +195,8 @@ impl Series {
     fn check_restored(&mut self, state: &mut State<'_>) {
         let nanos = self.interval.nanos();
         let aligned = |open_at: UnixNanos| self.interval.open_of(open_at) == open_at;
-        let ascending = self.rows.iter().is_sorted_by(|a, b| a.open_at < b.open_at)
-            && self.rows.iter().all(|row| aligned(row.open_at));
+        let ascending = self.rows.range(0).is_sorted_by(|a, b| a.open_at < b.open_at)
+            && self.rows.range(0).all(|row| aligned(row.open_at));
         let quiet = self.quiet.iter().all(|run| {
             aligned(run.first_open)
                 && run.count > 0
@@ -195,15 +209,16 @@ impl Series {
                 .zip(self.quiet.iter().skip(1))
                 .all(|(a, b)| a.end(self.interval) <= b.first_open);
         state.check(ascending && quiet, "candles out of order");
-        let first = self.rows.front().filter(|_| self.closed > 0);
-        state.check(first.is_none_or(|row| row.checkpoint().is_some()), "first candle without a checkpoint");
-        for row in &self.rows {
-            if let Some(words) = row.checkpoint() {
-                let mut checkpoint = State::load(words);
-                self.set.state(&mut checkpoint);
-                if let Err(fault) = checkpoint.finish() {
-                    state.fault(fault);
-                }
+        let first = self.checkpoints.front().map(|checkpoint| checkpoint.row);
+        state.check(first == (self.closed > 0).then_some(0), "first candle without a checkpoint");
+        let placed = self.checkpoints.iter().is_sorted_by(|a, b| a.row < b.row)
+            && self.checkpoints.iter().all(|checkpoint| checkpoint.row < self.closed);
+        state.check(placed, "checkpoint without a candle");
+        for Checkpoint { words, .. } in &self.checkpoints {
+            let mut checkpoint = State::load(words);
+            self.set.state(&mut checkpoint);
+            if let Err(fault) = checkpoint.finish() {
+                state.fault(fault);
             }
         }
     }

@@ -12,8 +12,9 @@ use crate::analytics::desk::{Desk, bar_of};
 use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet};
 use crate::analytics::quiet::Quiet;
 use crate::analytics::revision::Before;
+use crate::analytics::ring::Ring;
 use crate::analytics::rolling::state::State;
-use crate::analytics::rows::{Row, RowExtra, candle_of};
+use crate::analytics::rows::{Checkpoint, Row, candle_of};
 use crate::analytics::sums::{Print, Sums};
 use crate::domain::interval::{Interval, TimeInterval};
 use crate::domain::output::OutputSink;
@@ -35,8 +36,12 @@ pub struct Series {
     pub(super) interval: TimeInterval,
     /// Its number among the symbol's series.
     pub(super) stream: u32,
-    /// Closed candles, then open ones, sorted by open time; the first closed one has a checkpoint.
-    pub(super) rows: VecDeque<Row>,
+    /// Closed candles, then open ones, sorted by open time.
+    pub(super) rows: Ring<Row>,
+    /// In order; the first closed row has one.
+    pub(super) checkpoints: VecDeque<Checkpoint>,
+    /// Room for the next checkpoint, left by one that went.
+    pub(super) spare_words: Vec<u64>,
     /// How many of the rows are closed.
     pub(super) closed: usize,
     /// Sorted by open time.
@@ -63,7 +68,9 @@ impl Series {
         Self {
             interval,
             stream,
-            rows: VecDeque::new(),
+            rows: Ring::default(),
+            checkpoints: VecDeque::new(),
+            spare_words: Vec::new(),
             closed: 0,
             quiet: VecDeque::new(),
             closed_until: UnixNanos(i64::MIN),
@@ -192,15 +199,16 @@ impl Series {
         } else if self.closed == desk.window / 2 {
             // Doubling would leave almost half of the ring unused, for every series of every symbol.
             let full = desk.window + CHECKPOINT_EVERY + OPEN_ROOM;
-            self.rows.reserve_exact(full.saturating_sub(self.rows.len()));
+            self.rows.reserve_exact(full);
         }
         let row = self.rows.get_mut(self.closed)?;
         assert!(row.open_at == self.closed_until, "candles close in order, without a hole");
         let close_at = self.interval.close_of(row.open_at);
         row.partial = desk.touched(row.open_at, close_at);
         if self.rows_since_checkpoint == 0 {
-            self.set.save(desk.words);
-            row.extra = RowExtra::with_checkpoint(desk.words);
+            let mut words = std::mem::take(&mut self.spare_words);
+            self.set.save(&mut words);
+            self.checkpoints.push_back(Checkpoint { row: self.closed, words });
         }
         self.rows_since_checkpoint = (self.rows_since_checkpoint + 1) % CHECKPOINT_EVERY;
         self.closed += 1;
