@@ -23,9 +23,10 @@ use std::time::Duration;
 
 use criterion::measurement::Measurement;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use tapewatch::analytics::ahead;
 use tapewatch::analytics::archive::NoArchive;
 use tapewatch::analytics::catalogue::Spec;
-use tapewatch::analytics::pipeline::{Settings, SymbolPipeline};
+use tapewatch::analytics::pipeline::{FETCH_STEPS, Settings, SymbolPipeline};
 use tapewatch::domain::event::{Trade, TradeId};
 use tapewatch::domain::instrument::Instrument;
 use tapewatch::domain::output::{Output, OutputSink, Position};
@@ -149,10 +150,15 @@ fn pipeline(
     let mut feed = |trades: &[(usize, Trade)]| {
         for batch in trades.chunks(batch_len(instruments.len())) {
             grouping.group(batch.iter().map(|(symbol, _)| *symbol as u32));
-            for (symbol, group) in grouping.groups() {
+            for ((symbol, group), coming) in grouping.groups_ahead::<FETCH_STEPS>() {
+                for (step, coming) in (1..=FETCH_STEPS).rev().zip(coming) {
+                    let Some((symbol, group)) = coming else { continue };
+                    pipelines[symbol as usize].fetch(step, group.len());
+                    if step == 2 {
+                        group.iter().for_each(|&at| ahead::fetch(&batch[at as usize]));
+                    }
+                }
                 let pipeline = &mut pipelines[symbol as usize];
-                pipeline.touch();
-                black_box(group.iter().fold(0, |mix, &at| mix ^ batch[at as usize].1.exchange_at.0));
                 for &at in group {
                     let trade = &batch[at as usize].1;
                     pipeline.on_trade(Position(u64::from(at)), trade, &mut archive, &mut sink);

@@ -4,6 +4,7 @@
 //! agree with lower ones and a trade touches one candle. Those that nothing divides take
 //! the trades themselves.
 
+use crate::analytics::ahead;
 use crate::analytics::archive::Archive;
 use crate::analytics::desk::Desk;
 use crate::analytics::gaps::Dirty;
@@ -78,10 +79,21 @@ impl Candles {
         Self { links, roots, next_close: UnixNanos(i64::MAX) }
     }
 
-    /// Reads what the next trades will use.
-    pub fn touch(&mut self, with_sets: bool, state: &mut State<'_>) {
-        for link in &mut self.links {
-            link.series.touch(with_sets && link.feeder.is_none(), state);
+    /// Asks for all series.
+    pub fn fetch_series(&self) {
+        ahead::fetch_all(&self.links);
+    }
+
+    /// Asks for what the series will use for so many trades.
+    pub fn fetch_rows(&self, trades: usize) {
+        for link in &self.links {
+            link.series.fetch_rows(if link.feeder.is_none() { trades } else { 1 });
+        }
+    }
+
+    pub fn fetch_sets(&self) {
+        for root in self.roots {
+            self.links[root].series.fetch_set();
         }
     }
 

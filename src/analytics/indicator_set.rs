@@ -1,5 +1,6 @@
 //! All indicators of one interval of one symbol, advanced together.
 
+use crate::analytics::ahead;
 use crate::analytics::catalogue::Spec;
 use crate::analytics::indicator::{Bar, Indicator, OUTPUTS_MAX};
 use crate::analytics::rolling::state::State;
@@ -78,14 +79,36 @@ pub struct IndicatorSet {
     members: Vec<Box<dyn Indicator>>,
     /// 0: the newest bar is partial.
     bars_since_partial: u64,
+    /// Where the members keep their state, if that is little enough to be asked for ahead.
+    lines: Box<[usize]>,
 }
+
+/// Indicators with more state than that are not fetched ahead: reading it all would cost more than it spares.
+const FETCHED_WORDS_MAX: usize = 160;
 
 impl IndicatorSet {
     pub fn new(plan: &IndicatorPlan) -> Self {
-        Self {
-            members: plan.specs.iter().map(Spec::build).collect(),
-            bars_since_partial: FORGET_PARTIAL_AFTER,
+        let members = plan.specs.iter().map(Spec::build).collect();
+        let mut set = Self { members, bars_since_partial: FORGET_PARTIAL_AFTER, lines: Box::default() };
+        if plan.state_words <= FETCHED_WORDS_MAX {
+            let mut lines = Vec::new();
+            set.members.iter_mut().for_each(|member| member.state(&mut State::Place(&mut lines)));
+            lines.sort_unstable();
+            lines.dedup();
+            set.lines = lines.into();
         }
+        set
+    }
+
+    /// Asks for what tells where the state is.
+    pub fn fetch_places(&self) {
+        ahead::fetch_all(&self.lines);
+        ahead::fetch_all(&self.members);
+    }
+
+    /// Asks for the state itself.
+    pub fn fetch_state(&self) {
+        self.lines.iter().for_each(|&line| ahead::fetch_line(line));
     }
 
     /// Takes the next candle; one reading for each indicator of the plan.

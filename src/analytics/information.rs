@@ -95,13 +95,6 @@ impl InformationBars {
         Some(Self { interval, threshold, open: None, previous_open_at, set: IndicatorSet::new(plan) })
     }
 
-    /// Reads what the next trades will use.
-    pub fn touch(&self, state: &mut State<'_>) {
-        if let Some(bar) = &self.open {
-            state.word(&mut (bar.buys ^ bar.sums.trade_count ^ bar.sums.first.tie));
-        }
-    }
-
     pub fn state(&mut self, state: &mut State<'_>) {
         let mut some = self.open.is_some();
         state.bool(&mut some);

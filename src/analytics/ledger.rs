@@ -8,6 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
+use crate::analytics::ahead;
 use crate::analytics::gaps::{Dirty, Gaps};
 use crate::analytics::rolling::nouns::{blank_trade, visit_trade};
 use crate::analytics::rolling::state::State;
@@ -87,11 +88,11 @@ impl Ledger {
         self.held.is_some()
     }
 
-    /// Reads what the next trades will use.
-    pub fn touch(&self, state: &mut State<'_>) {
+    /// Asks for what it will use for so many trades.
+    pub fn fetch(&self, trades: usize) {
         if let Some(numbers) = &self.numbers {
-            let next = |ahead: usize| numbers.fingerprints[(numbers.high as usize + ahead) % REMEMBERED];
-            state.word(&mut u64::from(next(1) ^ next(16)));
+            let first = (numbers.high as usize).wrapping_add(1) % REMEMBERED;
+            ahead::fetch_all(&numbers.fingerprints[first..(first + trades).min(REMEMBERED)]);
         }
     }
 

@@ -4,6 +4,7 @@
 //! candles that it changed are told again, suspected gaps that lasted are claimed, and what
 //! is due is closed. Time is the newest exchange time seen: nothing here reads a clock.
 
+use crate::analytics::ahead;
 use crate::analytics::archive::Archive;
 use crate::analytics::candles::Candles;
 use crate::analytics::catalogue::Spec;
@@ -30,8 +31,11 @@ pub const WINDOW_DEFAULT: usize = 128;
 /// Rises with every change of what [`SymbolPipeline::save`] writes, or of what follows from it.
 const STATE_VERSION: u32 = 3;
 
-/// Indicators with more state than that are not touched ahead: reading it all would cost more than it spares.
-const TOUCH_WORDS_MAX: usize = 128;
+/// In how many steps [`SymbolPipeline::fetch`] asks for all.
+pub const FETCH_STEPS: usize = 4;
+
+/// So many rows to come are fetched ahead; a processor that sees them written one after the other goes on by itself.
+const FETCHED_ROWS_MAX: usize = 8;
 
 /// What a pipeline computes; the same for all symbols of a run.
 #[derive(Debug)]
@@ -244,21 +248,21 @@ impl<'s> SymbolPipeline<'s> {
         self.ledger.last_id()
     }
 
-    /// Reads what the next events will use, and changes nothing.
+    /// Asks for what the next `events` will use, and changes nothing.
     ///
-    /// A symbol's state lies in some fifty places of memory. Among thousands of symbols they have
-    /// left the processor's caches when its next events come, and taking an event asks for one after
-    /// the other; asked for all at once they come in a fraction of the time.
-    pub fn touch(&mut self) {
-        let mut state = State::Touch(self.seq ^ self.counts.trades);
-        self.ledger.touch(&mut state);
-        let with_sets = self.settings.indicators.state_words <= TOUCH_WORDS_MAX;
-        self.candles.touch(with_sets, &mut state);
-        for bars in &self.information {
-            bars.touch(&mut state);
-        }
-        if let State::Touch(mix) = state {
-            std::hint::black_box(mix);
+    /// A symbol's state lies in some hundred lines of memory, and what one of them holds tells where
+    /// others are: so it is asked for in steps, from [`FETCH_STEPS`] before its turn down to 1, between
+    /// which other symbols have theirs.
+    pub fn fetch(&self, step: usize, events: usize) {
+        match step {
+            4.. => ahead::fetch(self),
+            3 => {
+                self.candles.fetch_series();
+                ahead::fetch_all(&self.information);
+                self.ledger.fetch(events);
+            }
+            2 => self.candles.fetch_rows(events.min(FETCHED_ROWS_MAX)),
+            _ => self.candles.fetch_sets(),
         }
     }
 

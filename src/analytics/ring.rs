@@ -6,6 +6,8 @@
 
 use std::ops::{Index, IndexMut};
 
+use crate::analytics::ahead;
+
 #[derive(Debug)]
 pub struct Ring<T> {
     /// What was given up stays in here, too.
@@ -59,6 +61,16 @@ impl<T> Ring<T> {
     #[inline]
     pub fn back_mut(&mut self) -> Option<&mut T> {
         self.get_mut(self.len.wrapping_sub(1))
+    }
+
+    /// Asks for the last `used` items and the slots of the next `new`.
+    #[inline]
+    pub fn fetch_back(&self, used: usize, new: usize) {
+        for at in self.len.saturating_sub(used)..self.len + new {
+            if let Some(slot) = self.slots.get(self.slot(at)) {
+                ahead::fetch(slot);
+            }
+        }
     }
 
     /// Makes room for so many without growing again, and not for more.

@@ -8,12 +8,12 @@
 
 use std::collections::VecDeque;
 
+use crate::analytics::ahead;
 use crate::analytics::desk::{Desk, bar_of};
 use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet};
 use crate::analytics::quiet::Quiet;
 use crate::analytics::revision::Before;
 use crate::analytics::ring::Ring;
-use crate::analytics::rolling::state::State;
 use crate::analytics::rows::{Checkpoint, Row, candle_of};
 use crate::analytics::sums::{Print, Sums};
 use crate::domain::interval::{Interval, TimeInterval};
@@ -113,17 +113,18 @@ impl Series {
         Some(if one { next } else { self.interval.open_of(limit) })
     }
 
-    /// Reads what the next trades will use.
-    pub fn touch(&mut self, with_set: bool, state: &mut State<'_>) {
-        let mut words = [self.closed_until.0.cast_unsigned(), 0, 0, 0];
-        if let Some(last) = self.rows.back() {
-            words[1] = last.open_at.0.cast_unsigned() ^ last.sums.trade_count ^ last.sums.last.tie;
+    /// Asks for the candles that the next trades will change and close, and for what tells where the
+    /// indicators are.
+    pub fn fetch_rows(&self, new: usize) {
+        self.rows.fetch_back(self.rows.len() - self.closed, new);
+        if let Some(last) = self.quiet.back() {
+            ahead::fetch(last);
         }
-        words[2] = self.quiet.back().map_or(0, |run| run.count.cast_unsigned());
-        words.iter_mut().for_each(|word| state.word(word));
-        if with_set {
-            self.set.state(state);
-        }
+        self.set.fetch_places();
+    }
+
+    pub fn fetch_set(&self) {
+        self.set.fetch_state();
     }
 
     /// As long as nothing was told, an earlier trade moves the beginning.

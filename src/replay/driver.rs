@@ -10,7 +10,8 @@ use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use crate::analytics::pipeline::{Counts, Settings, SymbolPipeline};
+use crate::analytics::ahead;
+use crate::analytics::pipeline::{Counts, FETCH_STEPS, Settings, SymbolPipeline};
 use crate::domain::event::Event;
 use crate::domain::instrument::Instrument;
 use crate::domain::output::{Output, OutputSink, Position, Refusal};
@@ -30,6 +31,8 @@ use crate::runtime::progress::Progress;
 pub const PARTITIONS: u32 = 64;
 /// Batches that wait for a shard; when they are that many the reader waits.
 const QUEUE_BATCHES: usize = 8;
+/// How many turns before its own an instrument's events are fetched, which lie scattered over the batch.
+const FETCH_ENTRIES_STEP: usize = 2;
 /// Paced events closer together than this go out together.
 const PACE_NANOS: i64 = 1_000_000;
 
@@ -149,12 +152,16 @@ impl<'s> Shard<'s> {
     fn take_all(&mut self, entries: &[Entry]) {
         let mut grouping = std::mem::take(&mut self.grouping);
         grouping.group(entries.iter().map(|entry| entry.instrument.0));
-        for (instrument, group) in grouping.groups() {
-            if let Some(pipeline) = &mut self.pipelines[instrument as usize] {
-                pipeline.touch();
+        for ((_, group), coming) in grouping.groups_ahead::<FETCH_STEPS>() {
+            for (step, coming) in (1..=FETCH_STEPS).rev().zip(coming) {
+                let Some((instrument, group)) = coming else { continue };
+                if let Some(pipeline) = &self.pipelines[instrument as usize] {
+                    pipeline.fetch(step, group.len());
+                }
+                if step == FETCH_ENTRIES_STEP {
+                    group.iter().for_each(|&at| ahead::fetch(&entries[at as usize]));
+                }
             }
-            // As for the state: what lies scattered over the batch is asked for at once.
-            std::hint::black_box(group.iter().fold(0, |mix, &at| mix ^ entries[at as usize].position.0));
             for &at in group {
                 self.take(&entries[at as usize]);
             }

@@ -9,6 +9,9 @@ pub fn batch_len(instruments: usize) -> usize {
     instruments.saturating_mul(32).clamp(4_096, 131_072)
 }
 
+/// An instrument and the positions of its events.
+pub type Group<'a> = (u32, &'a [u32]);
+
 /// Groups batches; reuses its memory.
 #[derive(Debug, Default)]
 pub struct Grouping {
@@ -58,8 +61,15 @@ impl Grouping {
         }
     }
 
+    /// As [`Self::groups`], each with the groups that come `N`, ..., 1 turns later: so that what they
+    /// need can be asked for ahead.
+    pub fn groups_ahead<const N: usize>(&self) -> impl Iterator<Item = (Group<'_>, [Option<Group<'_>>; N])> {
+        let mut ahead: [_; N] = std::array::from_fn(|i| self.groups().skip(N - i));
+        self.groups().map(move |group| (group, ahead.each_mut().map(Iterator::next)))
+    }
+
     /// The groups of the last batch: an instrument and the positions of its events.
-    pub fn groups(&self) -> impl Iterator<Item = (u32, &[u32])> {
+    pub fn groups(&self) -> impl Iterator<Item = Group<'_>> {
         let mut start = 0;
         self.met.iter().map(move |&(instrument, end)| {
             let group = &self.order[start..end as usize];

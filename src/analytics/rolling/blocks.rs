@@ -15,6 +15,7 @@
 
 use std::marker::PhantomData;
 
+use crate::analytics::ahead::line_of;
 use crate::analytics::rolling::state::State;
 
 /// What is summed: `K` terms of an item of `V` values.
@@ -138,8 +139,8 @@ impl<T: Terms<V, K>, const V: usize, const K: usize> Blocks<T, V, K> {
         for value in self.items.as_flattened_mut() {
             state.f64(value);
         }
-        if let State::Touch(mix) = state {
-            *mix ^= self.tails[self.at][0].to_bits();
+        if let State::Place(lines) = state {
+            lines.extend(self.tails.iter().map(line_of));
         }
         if state.is_load() {
             if self.is_full() {

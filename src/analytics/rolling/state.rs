@@ -6,14 +6,16 @@
 //! Restoring never panics, whatever the words are: it notes the first [`StateFault`], goes on with
 //! what is harmless, and [`State::finish`] tells. What was restored with a fault is thrown away.
 
+use crate::analytics::ahead::line_of;
+
 /// A cursor over saved words.
 pub enum State<'a> {
     /// Appends each visited value.
     Save(&'a mut Vec<u64>),
     /// Overwrites each visited value with the next word.
     Load(Loading<'a>),
-    /// Mixes each visited value into one word: what is about to be used comes closer.
-    Touch(u64),
+    /// Notes where each visited value lies, as [`line_of`] says it.
+    Place(&'a mut Vec<usize>),
 }
 
 /// The words that are still to be restored.
@@ -72,7 +74,7 @@ impl<'a> State<'a> {
     pub fn word(&mut self, value: &mut u64) {
         match self {
             Self::Save(words) => words.push(*value),
-            Self::Touch(mix) => *mix ^= *value,
+            Self::Place(lines) => lines.push(line_of(value)),
             Self::Load(loading) => match loading.words.next() {
                 Some(word) => *value = *word,
                 None => {
@@ -84,6 +86,9 @@ impl<'a> State<'a> {
 
     #[inline]
     pub fn f64(&mut self, value: &mut f64) {
+        if let Self::Place(lines) = self {
+            return lines.push(line_of(value));
+        }
         let mut word = value.to_bits();
         self.word(&mut word);
         *value = f64::from_bits(word);
@@ -91,6 +96,9 @@ impl<'a> State<'a> {
 
     #[inline]
     pub fn i64(&mut self, value: &mut i64) {
+        if let Self::Place(lines) = self {
+            return lines.push(line_of(value));
+        }
         let mut word = value.cast_unsigned();
         self.word(&mut word);
         *value = word.cast_signed();
@@ -98,6 +106,9 @@ impl<'a> State<'a> {
 
     #[inline]
     pub fn u32(&mut self, value: &mut u32) {
+        if let Self::Place(lines) = self {
+            return lines.push(line_of(value));
+        }
         let mut word = u64::from(*value);
         self.word(&mut word);
         match u32::try_from(word) {
@@ -109,6 +120,9 @@ impl<'a> State<'a> {
     /// A plain number: nothing is looked up by it.
     #[inline]
     pub fn usize(&mut self, value: &mut usize) {
+        if let Self::Place(lines) = self {
+            return lines.push(line_of(value));
+        }
         let mut word = *value as u64;
         self.word(&mut word);
         *value = word as usize;
@@ -138,12 +152,18 @@ impl<'a> State<'a> {
 
     #[inline]
     pub fn bool(&mut self, value: &mut bool) {
+        if let Self::Place(lines) = self {
+            return lines.push(line_of(value));
+        }
         let mut word = u64::from(*value);
         self.word(&mut word);
         *value = word != 0;
     }
 
     pub fn option_f64(&mut self, value: &mut Option<f64>) {
+        if let Self::Place(lines) = self {
+            return lines.push(line_of(value));
+        }
         let (mut some, mut number) = (value.is_some(), value.unwrap_or(0.0));
         self.bool(&mut some);
         self.f64(&mut number);
@@ -151,6 +171,9 @@ impl<'a> State<'a> {
     }
 
     pub fn option_word(&mut self, value: &mut Option<u64>) {
+        if let Self::Place(lines) = self {
+            return lines.push(line_of(value));
+        }
         let (mut some, mut number) = (value.is_some(), value.unwrap_or(0));
         self.bool(&mut some);
         self.word(&mut number);
