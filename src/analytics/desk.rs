@@ -38,6 +38,7 @@ impl<S: OutputSink> Desk<'_, S> {
         began_inside || self.ending || self.gaps.touches(open, close)
     }
 
+    #[inline]
     pub fn tell(&mut self, candle: &Candle) {
         *self.candles_told += u64::from(candle.revision == 0);
         self.out.accept(self.cause_seq, Output::Candle(candle));
@@ -79,6 +80,7 @@ impl<S: OutputSink> Desk<'_, S> {
 }
 
 /// The candle that sums make.
+#[inline]
 pub fn told_candle(
     interval: Interval,
     (open_at, close_at): (UnixNanos, UnixNanos),

@@ -89,7 +89,20 @@ impl<T> Ring<T> {
         }
     }
 
+    /// Adds an item that the caller overwrites: what it gets is `blank` or something that was given up.
+    #[inline]
+    pub fn push_back_slot(&mut self, blank: impl FnOnce() -> T) -> &mut T {
+        if self.len == self.slots.len() {
+            self.grow(blank());
+        } else {
+            self.len += 1;
+        }
+        let slot = self.slot(self.len - 1);
+        &mut self.slots[slot]
+    }
+
     #[cold]
+    #[inline(never)]
     fn grow(&mut self, item: T) {
         self.slots.rotate_left(self.head);
         self.head = 0;

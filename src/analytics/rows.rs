@@ -9,7 +9,7 @@ use crate::analytics::revision::Before;
 use crate::analytics::ring::Ring;
 use crate::analytics::rolling::state::State;
 use crate::analytics::series::{CHECKPOINT_EVERY, CHUNKS_MAX, OPEN_ROOM, Series};
-use crate::analytics::sums::Sums;
+use crate::analytics::sums::{Print, Sums};
 use crate::domain::candle::{Candle, CandleState, Origin};
 use crate::domain::interval::{Interval, TimeInterval};
 use crate::domain::output::OutputSink;
@@ -44,6 +44,17 @@ pub struct Checkpoint {
 impl Row {
     pub fn new(open_at: UnixNanos, sums: Sums) -> Self {
         Self { open_at, sums, partial: false, revision: 0, extra: None }
+    }
+
+    pub fn blank() -> Self {
+        Self::new(UnixNanos(0), Sums::blank())
+    }
+
+    /// Becomes one that holds nothing but a trade.
+    #[inline]
+    pub fn begin(&mut self, open_at: UnixNanos, print: &Print, with_sizes: bool) {
+        (self.open_at, self.partial, self.revision, self.extra) = (open_at, false, 0, None);
+        self.sums.begin(print, with_sizes);
     }
 
     pub fn state(&mut self, state: &mut State<'_>) {
@@ -225,7 +236,7 @@ impl Series {
 }
 
 fn restored_row(state: &mut State<'_>) -> Row {
-    let mut row = Row::new(UnixNanos(0), Sums::blank());
+    let mut row = Row::blank();
     row.state(state);
     row
 }

@@ -147,7 +147,12 @@ impl Series {
             last.sums.add(print);
             return;
         }
-        self.add_elsewhere(*print, with_sizes);
+        let open_at = self.open_of(print.rank.at);
+        if self.rows.back().is_none_or(|last| last.open_at < open_at) {
+            self.rows.push_back_slot(Row::blank).begin(open_at, print, with_sizes);
+        } else {
+            self.add_between(open_at, *print, with_sizes);
+        }
     }
 
     /// As [`TimeInterval::open_of`]; next to the last candle it needs no division.
@@ -158,12 +163,9 @@ impl Series {
         if at.0 >= near && at.0 - nanos < near { UnixNanos(near) } else { self.interval.open_of(at) }
     }
 
-    fn add_elsewhere(&mut self, print: Print, with_sizes: bool) {
-        let open_at = self.open_of(print.rank.at);
-        if self.rows.back().is_none_or(|last| last.open_at < open_at) {
-            self.rows.push_back(Row::new(open_at, Sums::new(print, with_sizes)));
-            return;
-        }
+    #[cold]
+    #[inline(never)]
+    fn add_between(&mut self, open_at: UnixNanos, print: Print, with_sizes: bool) {
         match self.rows.binary_search_by_key(&open_at, |row| row.open_at) {
             Ok(at) => self.rows[at].sums.add(&print),
             Err(at) => self.rows.insert(at, Row::new(open_at, Sums::new(print, with_sizes))),
@@ -171,14 +173,21 @@ impl Series {
     }
 
     /// Adds the candle of a shorter interval to its own, which is not closed.
+    #[inline]
     pub fn add_sums(&mut self, at: UnixNanos, sums: &Sums) {
         if let Some(last) = self.rows.back_mut()
             && at >= last.open_at
             && at.0 < last.open_at.0 + self.interval.nanos()
         {
             last.sums.merge(sums);
-            return;
+        } else {
+            self.add_sums_elsewhere(at, sums);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn add_sums_elsewhere(&mut self, at: UnixNanos, sums: &Sums) {
         let open_at = self.open_of(at);
         match self.rows.binary_search_by_key(&open_at, |row| row.open_at) {
             Ok(at) => self.rows[at].sums.merge(sums),

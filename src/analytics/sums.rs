@@ -118,22 +118,21 @@ impl PartialEq for Sums {
 }
 
 impl Sums {
-    #[inline]
     pub fn new(print: Print, with_sizes: bool) -> Self {
-        let price = print.price;
-        let mut sums = Self {
-            prices: Ohlc { open: price, high: price, low: price, close: price },
-            first: print.rank,
-            last: print.rank,
-            low: [0; 4],
-            trade_count: 0,
-            rest: None,
-        };
-        if with_sizes {
-            sums.rest.get_or_insert_default().sizes = Some(Box::default());
-        }
-        sums.add_amounts(&print);
+        let mut sums = Self::blank();
+        sums.begin(&print, with_sizes);
         sums
+    }
+
+    /// Forgets what it holds, and begins with a trade.
+    #[inline]
+    pub fn begin(&mut self, print: &Print, with_sizes: bool) {
+        let price = print.price;
+        self.prices = Ohlc { open: price, high: price, low: price, close: price };
+        (self.first, self.last) = (print.rank, print.rank);
+        (self.low, self.trade_count) = ([0; 4], 0);
+        self.rest = if with_sizes { Some(Rest::with_sizes()) } else { None };
+        self.add_amounts(print);
     }
 
     pub fn of_ready(candle: &ReadyCandle, prices: Ohlc) -> Self {
@@ -317,6 +316,7 @@ impl Sums {
     }
 
     /// Adds the sums of a neighbouring or enclosed stretch.
+    #[inline]
     pub fn merge(&mut self, other: &Self) {
         if other.last >= self.last {
             self.last = other.last;
@@ -326,17 +326,36 @@ impl Sums {
             self.first = other.first;
             self.prices.open = other.prices.open;
         }
-        self.prices.high = self.prices.high.max(other.prices.high);
-        self.prices.low = self.prices.low.min(other.prices.low);
-        for which in 0..self.low.len() {
-            self.add_to(which, U256::new(other.low[which]));
+        // By units, as in `stretch`.
+        if other.prices.high.decimal().units() > self.prices.high.decimal().units() {
+            self.prices.high = other.prices.high;
+        }
+        if other.prices.low.decimal().units() < self.prices.low.decimal().units() {
+            self.prices.low = other.prices.low;
         }
         self.trade_count += other.trade_count;
+        let mut carries = [false; 4];
+        for which in 0..self.low.len() {
+            (self.low[which], carries[which]) = self.low[which].overflowing_add(other.low[which]);
+        }
+        if carries != [false; 4] {
+            self.carry(carries);
+        }
         if let Some(theirs) = &other.rest {
             self.merge_rest(theirs);
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn carry(&mut self, carries: [bool; 4]) {
+        for which in 0..carries.len() {
+            self.overflow(which, u128::from(carries[which]));
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
     fn merge_rest(&mut self, theirs: &Rest) {
         let mine = self.rest.get_or_insert_default();
         for (mine, theirs) in mine.high.iter_mut().zip(theirs.high) {
@@ -401,6 +420,11 @@ impl Sums {
 }
 
 impl Rest {
+    #[cold]
+    fn with_sizes() -> Box<Self> {
+        Box::new(Self { sizes: Some(Box::default()), ..Self::default() })
+    }
+
     fn state(&mut self, state: &mut State<'_>) {
         self.high.iter_mut().for_each(|half| visit_half(half, state));
         let (mut high, mut low) = self.unsided_volume.units().into_words();

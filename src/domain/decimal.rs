@@ -174,11 +174,18 @@ impl Decimal {
     #[inline]
     pub fn to_f64(self) -> f64 {
         if self.mantissa() < 1 << 53 {
-            // Both operands are exact, so the one division rounds once.
-            self.mantissa() as f64 / POW10_F64[self.scale() as usize]
+            // Both operands are exact, so the one division rounds once. Signed, for a processor
+            // converts that in one step.
+            self.mantissa().cast_signed() as f64 / POW10_F64[self.scale() as usize]
         } else {
-            self.to_string().parse().expect("a decimal prints as a number")
+            self.long_to_f64()
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn long_to_f64(self) -> f64 {
+        self.to_string().parse().expect("a decimal prints as a number")
     }
 }
 
