@@ -49,8 +49,55 @@ struct Link {
     series: Series,
     /// The one that feeds it.
     feeder: Option<u8>,
-    /// Those that it feeds.
+    /// Those that it feeds: 1 is the next longer one.
     fed: Members,
+    /// Before it is closed up to here, none of them has a candle to close.
+    fed_due: UnixNanos,
+}
+
+/// Closes all candles of the first of `links` that end at or before `until`, with what that closes of those
+/// that it feeds.
+fn close<S: OutputSink>(links: &mut [Link], until: UnixNanos, desk: &mut Desk<'_, S>) {
+    let Some((link, longer)) = links.split_first_mut() else { return };
+    while let Some(open_at) = link.series.first_open().filter(|&open_at| open_at < until) {
+        if open_at > link.series.closed_until() {
+            link.series.close_quiet(open_at, desk);
+            close_those_fed(link, longer, desk);
+        }
+        if let Some(sums) = link.series.close_first(desk) {
+            for fed in link.fed {
+                longer[fed - 1].series.add_sums(open_at, sums);
+            }
+        }
+        close_those_fed(link, longer, desk);
+    }
+    if until > link.series.closed_until() {
+        link.series.close_quiet(until, desk);
+        close_those_fed(link, longer, desk);
+    }
+}
+
+/// Closes what those that the first of `links` feeds can close.
+fn close_fed<S: OutputSink>(links: &mut [Link], desk: &mut Desk<'_, S>) {
+    if let Some((link, longer)) = links.split_first_mut() {
+        link.fed_due = UnixNanos(i64::MIN);
+        close_those_fed(link, longer, desk);
+    }
+}
+
+#[inline]
+fn close_those_fed<S: OutputSink>(link: &mut Link, longer: &mut [Link], desk: &mut Desk<'_, S>) {
+    let closed = link.series.closed_until();
+    if closed < link.fed_due {
+        return;
+    }
+    link.fed_due = UnixNanos(i64::MAX);
+    for fed in link.fed {
+        if let Some(until) = longer[fed - 1].series.due(closed) {
+            close(&mut longer[fed - 1..], until, desk);
+        }
+        link.fed_due = link.fed_due.min(longer[fed - 1].series.next_close());
+    }
 }
 
 /// All series of one symbol, shortest first.
@@ -70,11 +117,12 @@ impl Candles {
         for (i, &interval) in intervals.iter().enumerate() {
             let feeder = (0..i).rev().find(|&shorter| interval.is_multiple_of(intervals[shorter]));
             match feeder {
-                Some(feeder) => links[feeder].fed.insert(i),
+                Some(feeder) => links[feeder].fed.insert(i - feeder),
                 None => roots.insert(i),
             }
             let series = Series::new(interval, i as u32, plan);
-            links.push(Link { series, feeder: feeder.map(|i| i as u8), fed: Members::default() });
+            let (fed, fed_due) = (Members::default(), UnixNanos(i64::MIN));
+            links.push(Link { series, feeder: feeder.map(|i| i as u8), fed, fed_due });
         }
         Self { links, roots, next_close: UnixNanos(i64::MAX) }
     }
@@ -101,6 +149,7 @@ impl Candles {
     pub fn state(&mut self, window: usize, state: &mut State<'_>) {
         for link in &mut self.links {
             link.series.state(window, state);
+            link.fed_due = UnixNanos(i64::MIN);
         }
         state.i64(&mut self.next_close.0);
     }
@@ -153,6 +202,7 @@ impl Candles {
                 // What the feeder has not closed yet comes from there.
                 Some(feeder) => at < self.links[usize::from(feeder)].series.closed_until(),
             };
+            self.links[i].fed_due = UnixNanos(i64::MIN);
             let series = &mut self.links[i].series;
             series.begin(at);
             if !reaches {
@@ -186,41 +236,10 @@ impl Candles {
     pub fn close_due<S: OutputSink>(&mut self, limit: UnixNanos, desk: &mut Desk<'_, S>) {
         for root in self.roots {
             if let Some(until) = self.links[root].series.due(limit) {
-                self.close(root, until, desk);
+                close(&mut self.links[root..], until, desk);
             }
         }
         self.plan_next_close();
-    }
-
-    fn close<S: OutputSink>(&mut self, i: usize, until: UnixNanos, desk: &mut Desk<'_, S>) {
-        while let Some(open_at) = self.links[i].series.first_open().filter(|&open_at| open_at < until) {
-            if open_at > self.links[i].series.closed_until() {
-                self.links[i].series.close_quiet(open_at, desk);
-                self.close_fed(i, open_at, desk);
-            }
-            let (shorter, longer) = self.links.split_at_mut(i + 1);
-            let link = &mut shorter[i];
-            if let Some(sums) = link.series.close_first(desk) {
-                for fed in link.fed {
-                    longer[fed - i - 1].series.add_sums(open_at, sums);
-                }
-            }
-            let closed = link.series.closed_until();
-            self.close_fed(i, closed, desk);
-        }
-        if until > self.links[i].series.closed_until() {
-            self.links[i].series.close_quiet(until, desk);
-            self.close_fed(i, until, desk);
-        }
-    }
-
-    #[inline]
-    fn close_fed<S: OutputSink>(&mut self, i: usize, closed: UnixNanos, desk: &mut Desk<'_, S>) {
-        for fed in self.links[i].fed {
-            if let Some(until) = self.links[fed].series.due(closed) {
-                self.close(fed, until, desk);
-            }
-        }
     }
 
     /// Tells anew what has changed of closed candles.
@@ -230,7 +249,7 @@ impl Candles {
             self.links[i].series.revise(dirty, desk);
             // A trade older than the first one moved the beginning of those that had told nothing:
             // what their feeder has closed long ago won't be announced again.
-            self.close_fed(i, self.links[i].series.closed_until(), desk);
+            close_fed(&mut self.links[i..], desk);
         }
     }
 
@@ -243,7 +262,7 @@ impl Candles {
             let interval = self.links[i].series.interval();
             let until = interval.close_of(interval.open_of(last));
             if until > self.links[i].series.closed_until() {
-                self.close(i, until, desk);
+                close(&mut self.links[i..], until, desk);
             }
             self.links[i].series.finish_stretch(desk);
         }
@@ -252,15 +271,19 @@ impl Candles {
 
     /// Takes a ready candle of the shortest interval, which is whole. `false`: it is older than what is closed.
     pub fn take_ready<S: OutputSink>(&mut self, candle: &ReadyCandle, desk: &mut Desk<'_, S>) -> bool {
-        self.links.iter_mut().for_each(|link| link.series.begin(candle.open_at));
+        for link in &mut self.links {
+            link.series.begin(candle.open_at);
+            link.fed_due = UnixNanos(i64::MIN);
+        }
         if candle.open_at < self.links[0].series.closed_until() {
             return false;
         }
-        self.close(0, candle.open_at, desk);
+        close(&mut self.links, candle.open_at, desk);
         if let Some(prices) = candle.prices {
             self.links[0].series.add_sums(candle.open_at, &Sums::of_ready(candle, prices));
         }
-        self.close(0, self.links[0].series.interval().close_of(candle.open_at), desk);
+        let until = self.links[0].series.interval().close_of(candle.open_at);
+        close(&mut self.links, until, desk);
         true
     }
 

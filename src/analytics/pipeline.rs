@@ -266,6 +266,11 @@ impl<'s> SymbolPipeline<'s> {
         }
     }
 
+    /// All steps of [`Self::fetch`] at once, for a symbol that has its turn now.
+    pub fn touch(&self) {
+        (1..=FETCH_STEPS).rev().for_each(|step| self.fetch(step, FETCHED_ROWS_MAX));
+    }
+
     /// Takes the next event of the instrument's log.
     #[inline]
     pub fn on_event(
@@ -385,13 +390,38 @@ impl<'s> SymbolPipeline<'s> {
         let print = Print::new(trade, self.seq);
         let with_sizes = self.settings.indicators.needs_sizes;
         self.candles.add_last(&print, with_sizes);
-        for i in 0..self.information.len() {
-            if self.information[i].add(&print, false, with_sizes) {
-                let (_, bars, mut desk) = self.desk(archive, out);
-                bars[i].close(&mut desk);
+        // Seldom more than one: then the print need not wait in memory for its turn in each.
+        if let [bars] = &mut self.information[..] {
+            if bars.add(&print, false, with_sizes) {
+                self.close_bars(0, archive, out);
             }
+        } else {
+            self.add_to_bars(print, false, archive, out);
         }
         self.close_due(archive, out);
+    }
+
+    #[inline(never)]
+    fn add_to_bars(
+        &mut self,
+        print: Print,
+        disturbing: bool,
+        archive: &mut dyn Archive,
+        out: &mut impl OutputSink,
+    ) {
+        let with_sizes = self.settings.indicators.needs_sizes;
+        for i in 0..self.information.len() {
+            if self.information[i].add(&print, disturbing, with_sizes) {
+                self.close_bars(i, archive, out);
+            }
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn close_bars(&mut self, i: usize, archive: &mut dyn Archive, out: &mut impl OutputSink) {
+        let (_, bars, mut desk) = self.desk(archive, out);
+        bars[i].close(&mut desk);
     }
 
     fn take_any_trade(
@@ -497,12 +527,7 @@ impl<'s> SymbolPipeline<'s> {
         if self.candles.add(&print, with_sizes, archive, &mut self.counts.unrevised) {
             Dirty::join(dirty, at, at);
         }
-        for i in 0..self.information.len() {
-            if self.information[i].add(&print, late || repaired, with_sizes) {
-                let (_, bars, mut desk) = self.desk(archive, out);
-                bars[i].close(&mut desk);
-            }
-        }
+        self.add_to_bars(print, late || repaired, archive, out);
     }
 
     /// What follows from an event once it is taken in: revisions, claims, closings.

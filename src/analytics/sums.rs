@@ -335,8 +335,8 @@ impl Sums {
         }
         self.trade_count += other.trade_count;
         let mut carries = [false; 4];
-        for which in 0..self.low.len() {
-            (self.low[which], carries[which]) = self.low[which].overflowing_add(other.low[which]);
+        for ((mine, theirs), carry) in self.low.iter_mut().zip(other.low).zip(&mut carries) {
+            (*mine, *carry) = mine.overflowing_add(theirs);
         }
         if carries != [false; 4] {
             self.carry(carries);
@@ -349,8 +349,8 @@ impl Sums {
     #[cold]
     #[inline(never)]
     fn carry(&mut self, carries: [bool; 4]) {
-        for which in 0..carries.len() {
-            self.overflow(which, u128::from(carries[which]));
+        for (which, carry) in carries.into_iter().enumerate() {
+            self.overflow(which, u128::from(carry));
         }
     }
 
