@@ -14,7 +14,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use tapewatch::analytics::catalogue::{Spec, entries};
-use tapewatch::analytics::indicator::{Bar, Indicator, OUTPUTS_MAX};
+use tapewatch::analytics::indicator::{Bar, Indicator, Needs, OUTPUTS_MAX};
 use tapewatch::domain::time::UnixNanos;
 
 use crate::cpu_time::CpuTime;
@@ -79,7 +79,8 @@ fn build(list: &str) -> Vec<(Box<dyn Indicator>, usize)> {
 fn bench(criterion: &mut Criterion<CpuTime>) {
     let bars = bars();
     println!("hash of the five over {BARS} bars: {:016x}", run(&mut build(FIVE), &bars));
-    let others = entries().filter(|entry| !entry.needs_sizes && !FIVE.contains(&format!("{}(", entry.name)));
+    let others =
+        entries().filter(|entry| entry.needs < Needs::Sizes && !FIVE.contains(&format!("{}(", entry.name)));
     let alone = FIVE.replace("),", ");");
     let mut names: Vec<(&str, &str)> = vec![("the five together", FIVE)];
     names.extend(alone.split(';').map(|one| (one, one)));

@@ -11,7 +11,7 @@ use tapewatch::domain::time::UnixNanos;
 
 /// The example, as it stands in README.md but for the name of the crate.
 mod example {
-    use tapewatch::analytics::indicator::{Bar, Entry, Indicator, any};
+    use tapewatch::analytics::indicator::{Bar, Entry, Indicator, Needs, any};
     use tapewatch::analytics::rolling::state::State;
 
     pub const ENTRY: Entry = Entry {
@@ -22,7 +22,7 @@ mod example {
         warm_up: |_| 1,
         check: any,
         build: |_| Box::new(Midpoint),
-        needs_sizes: false,
+        needs: Needs::Prices,
     };
 
     struct Midpoint;

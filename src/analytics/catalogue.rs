@@ -122,7 +122,7 @@ impl fmt::Debug for Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analytics::indicator::Bar;
+    use crate::analytics::indicator::{Bar, Needs};
     use crate::analytics::indicators::trial;
     use crate::analytics::rolling::sizes::SizeHistogram;
     use crate::analytics::rolling::state::State;
@@ -283,6 +283,30 @@ mod tests {
                 bars.iter().map(|bar| advance(&mut *built, spec.entry.outputs.len(), bar)).collect();
             let first = told.iter().position(Option::is_some);
             assert!(first >= Some(spec.warm_up() - 1), "{spec}: {first:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_entry_does_not_ask_for_it_does_not_look_at() {
+        for spec in specs() {
+            check_bars(5, spec.warm_up().min(150) + 50, |bars| {
+                let (mut whole, mut poor) = (spec.build(), spec.build());
+                for (i, bar) in bars.iter().enumerate() {
+                    let mut less = *bar;
+                    if spec.entry.needs < Needs::Amounts {
+                        less.volume = f64::NAN;
+                        less.quote_volume = less.quote_volume.map(|_| f64::NAN);
+                        less.taker_buy_volume = less.taker_buy_volume.map(|_| f64::NAN);
+                        less.taker_sell_volume = less.taker_sell_volume.map(|_| f64::NAN);
+                    }
+                    if spec.entry.needs < Needs::Sizes {
+                        less.sizes = None;
+                    }
+                    let outputs = spec.entry.outputs.len();
+                    let expected = advance(&mut *whole, outputs, bar);
+                    assert_eq!(advance(&mut *poor, outputs, &less), expected, "{spec}, bar {i}");
+                }
+            });
         }
     }
 }

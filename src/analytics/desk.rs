@@ -108,10 +108,10 @@ pub fn told_candle(
 
 /// The candle that sums make, as statistics see it.
 #[inline]
-pub fn bar_of(open_at: UnixNanos, close_at: UnixNanos, sums: &Sums) -> Bar<'_> {
+pub fn bar_of((open_at, close_at): (UnixNanos, UnixNanos), sums: &Sums, with_amounts: bool) -> Bar<'_> {
     let (prices, unsaid) = (&sums.prices, sums.unsaid());
     let taken = !unsaid.taker_volume;
-    let [volume, quote_volume, bought, sold] = sums.amounts_f64();
+    let [volume, quote_volume, bought, sold] = if with_amounts { sums.amounts_f64() } else { [f64::NAN; 4] };
     Bar {
         open_at,
         close_at,

@@ -19,7 +19,7 @@ pub struct Bar<'a> {
     pub high: f64,
     pub low: f64,
     pub close: f64,
-    /// Base currency. Above zero.
+    /// Base currency. Above zero. This and the other amounts are NaN where no indicator in use looks at them.
     pub volume: f64,
     /// Quote currency; `None` where a ready candle does not say.
     pub quote_volume: Option<f64>,
@@ -114,8 +114,18 @@ pub struct Entry {
     /// What the bounds of single parameters cannot say (`fast` below `slow`); `Err` is a sentence fragment.
     pub check: fn(&Arguments) -> Result<(), &'static str>,
     pub build: fn(&Arguments) -> Box<dyn Indicator>,
-    /// Whether [`Bar::sizes`] is needed.
-    pub needs_sizes: bool,
+    pub needs: Needs,
+}
+
+/// What of a [`Bar`] an indicator looks at, each with all before it: what none looks at is not worked out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Needs {
+    /// Times, prices and the number of trades.
+    Prices,
+    /// Volumes, too.
+    Amounts,
+    /// And [`Bar::sizes`].
+    Sizes,
 }
 
 /// For [`Entry::check`] where single bounds say all.

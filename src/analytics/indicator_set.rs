@@ -2,7 +2,7 @@
 
 use crate::analytics::ahead;
 use crate::analytics::catalogue::Spec;
-use crate::analytics::indicator::{Bar, Indicator, OUTPUTS_MAX};
+use crate::analytics::indicator::{Bar, Indicator, Needs, OUTPUTS_MAX};
 use crate::analytics::rolling::state::State;
 use crate::domain::output::DataState;
 
@@ -17,6 +17,8 @@ pub struct IndicatorPlan {
     shapes: Vec<Shape>,
     /// How much state a set of them has.
     pub state_words: usize,
+    /// Whether any of them looks at volumes.
+    pub needs_amounts: bool,
     /// Whether any of them looks at sizes of trades.
     pub needs_sizes: bool,
 }
@@ -42,7 +44,8 @@ impl IndicatorPlan {
             names: specs.iter().map(ToString::to_string).collect(),
             outputs: specs.iter().map(|spec| spec.entry.outputs).collect(),
             shapes: specs.iter().map(Shape::of).collect(),
-            needs_sizes: specs.iter().any(|spec| spec.entry.needs_sizes),
+            needs_amounts: specs.iter().any(|spec| spec.entry.needs >= Needs::Amounts),
+            needs_sizes: specs.iter().any(|spec| spec.entry.needs >= Needs::Sizes),
             specs: specs.to_vec(),
         };
         let mut words = Vec::new();

@@ -154,7 +154,7 @@ impl InformationBars {
         let candle = told_candle(self.interval, times, &bar.sums, state, 0, desk.origin);
         *desk.candles_told += 1;
         desk.out.accept(desk.cause_seq, crate::domain::output::Output::Candle(&candle));
-        let bar = bar_of(open_at, close_at, &bar.sums);
+        let bar = bar_of((open_at, close_at), &bar.sums, desk.plan.needs_amounts);
         desk.advance(&mut self.set, self.interval, &bar, partial);
     }
 }

@@ -307,13 +307,13 @@ impl Series {
                 checkpoint.words.clone_from(&new_words);
             }
             let close_at = self.interval.close_of(row.open_at);
-            let bar = bar_of(row.open_at, close_at, &row.sums);
+            let bar = bar_of((row.open_at, close_at), &row.sums, desk.plan.needs_amounts);
             self.set.advance(desk.plan, &bar, row.partial, &mut is);
             match self.before.iter().find(|before| before.open_at == row.open_at) {
                 None => old_set.advance(desk.plan, &bar, row.partial, &mut was),
                 Some(Before { sums: None, .. }) => was.fill(Reading::SILENT),
                 Some(Before { sums: Some(sums), partial, .. }) => {
-                    let bar = bar_of(row.open_at, close_at, sums);
+                    let bar = bar_of((row.open_at, close_at), sums, desk.plan.needs_amounts);
                     old_set.advance(desk.plan, &bar, *partial, &mut was);
                 }
             }

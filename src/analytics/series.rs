@@ -225,7 +225,7 @@ impl Series {
         self.told_any = true;
         self.closed_until = close_at;
         desk.tell(&candle_of(self.interval, row, desk.origin));
-        let bar = bar_of(row.open_at, close_at, &row.sums);
+        let bar = bar_of((row.open_at, close_at), &row.sums, desk.plan.needs_amounts);
         desk.advance(&mut self.set, Interval::Time(self.interval), &bar, row.partial);
         Some(&row.sums)
     }

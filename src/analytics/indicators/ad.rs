@@ -5,7 +5,7 @@
 //! Source: M. Chaikin, as in S. Achelis, "Technical Analysis from A to Z" (2000). Equals
 //! TA-Lib's `AD`, but does not drift as the line grows long. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, any};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::sum::Total;
 
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |_| 1,
     check: any,
     build: |arguments| Box::new(Ad::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 /// Volume, weighted with where between low (-1) and high (1) the candle closed.

@@ -7,7 +7,7 @@
 //! versions say so already of sums below 1e-14, which leaves nothing of small prices. All
 //! three are told together once `adx` is warm, at bar `2 period`. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::true_range::true_range;
 
@@ -19,7 +19,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| 2 * arguments.period(0),
     check: any,
     build: |arguments| Box::new(Adx::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Adx {

@@ -5,7 +5,7 @@
 //! 13:9 (1995). Equals TA-Lib's `AROON` and `AROONOSC`: silent for `period` bars, the newest of
 //! equal extremes counts. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::extreme::{Highest, Lowest};
 use crate::analytics::rolling::state::State;
 
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
     build: |arguments| Box::new(Aroon::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Aroon {

@@ -4,7 +4,7 @@
 //! [`crate::analytics::rolling::true_range`]); silent until `period` true ranges were seen,
 //! the first of which is that of the second bar. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::true_range::AverageTrueRange;
 
@@ -16,7 +16,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
     build: |arguments| Box::new(Atr::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Atr {

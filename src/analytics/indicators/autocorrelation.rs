@@ -6,7 +6,7 @@
 //! section 2.1 (their c_k / c_0). Between -1 and 1. No value where the returns differ by
 //! nothing but rounding. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter};
 use crate::analytics::rolling::blocks::{Blocks, Terms};
 use crate::analytics::rolling::moments::Moments;
 use crate::analytics::rolling::state::State;
@@ -26,7 +26,7 @@ pub const ENTRY: Entry = Entry {
         false => Err("lag must be below period"),
     },
     build: |arguments| Box::new(Autocorrelation::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 /// Both differences to the shift, and their product.

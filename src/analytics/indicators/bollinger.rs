@@ -7,7 +7,7 @@
 //! distance of the bands over the middle. Source of both: J. Bollinger, "Bollinger on
 //! Bollinger Bands" (2001). Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::moments::Moments;
 use crate::analytics::rolling::state::State;
 
@@ -19,7 +19,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(Bollinger::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Bollinger {

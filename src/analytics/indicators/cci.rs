@@ -6,7 +6,7 @@
 //! newest and the mean, are equal but for rounding. O(`period`) a bar: each deviation
 //! depends on the newest mean.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::sum::exact_sum;
 use crate::analytics::rolling::tie::is_tie;
@@ -20,7 +20,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(Cci::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Cci {

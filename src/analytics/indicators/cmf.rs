@@ -4,7 +4,7 @@
 //! Source: M. Chaikin, as in S. Achelis, "Technical Analysis from A to Z" (2000). Silent until
 //! `period` candles were seen. Equals TA-Lib's `CMF`. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::indicators::ad::money_flow;
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(Cmf::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 struct Cmf {

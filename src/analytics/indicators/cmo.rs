@@ -4,7 +4,7 @@
 //! as Wilder does, as in TA-Lib's `CMO`, which it equals (theirs are plain sums: TA-Lib's
 //! `CMOU`). Silent for `period` bars, 0 where no close ever changed. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::gains::Gains;
 use crate::analytics::rolling::state::State;
 
@@ -16,7 +16,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
     build: |arguments| Box::new(Cmo::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Cmo {

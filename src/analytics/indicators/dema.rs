@@ -5,7 +5,7 @@
 //! Stocks & Commodities 12:1 (1994). Equals TA-Lib's `DEMA`: silent for `2 period - 2` bars.
 //! O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::average::Ema;
 use crate::analytics::rolling::state::State;
 
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| 2 * arguments.period(0) - 1,
     check: any,
     build: |arguments| Box::new(Dema::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Dema {

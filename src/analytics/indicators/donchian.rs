@@ -4,7 +4,7 @@
 //! Source: R. Donchian's four-week rule, as in C. Kestner, "Quantitative Trading Strategies"
 //! (2003). Equals TA-Lib's `DONCHIAN`. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::extreme::{Highest, Lowest};
 use crate::analytics::rolling::state::State;
 
@@ -16,7 +16,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(Donchian::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Donchian {

@@ -3,7 +3,7 @@
 //! In units of price times base currency. Source: A. Elder, "Trading for a Living" (1993).
 //! Equals TA-Lib's `EFI`: silent for `period` bars, the first of which has no change. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::average::Ema;
 use crate::analytics::rolling::state::State;
 
@@ -15,7 +15,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
     build: |arguments| Box::new(ForceIndex::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 struct ForceIndex {

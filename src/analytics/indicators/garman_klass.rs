@@ -9,7 +9,7 @@
 
 use std::f64::consts::LN_2;
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 
@@ -21,7 +21,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(GarmanKlass::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct GarmanKlass {

@@ -5,7 +5,7 @@
 //! cut to whole numbers. Equals TA-Lib's `HMA`: silent for `period + root - 2` bars. Amortised
 //! O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::average::Wma;
 use crate::analytics::rolling::state::State;
 
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + arguments.period(0).isqrt() - 1,
     check: any,
     build: |arguments| Box::new(Hma::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Hma {

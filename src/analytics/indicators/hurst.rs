@@ -16,7 +16,7 @@
 //! with 128 returns, 0.55 with 1,000. This is not corrected. O(period log period) a
 //! bar: each block is looked through.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::indicators::autocorrelation::NOISE;
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::window::Window;
@@ -31,7 +31,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
     build: |arguments| Box::new(Hurst::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Hurst {

@@ -11,7 +11,7 @@
 //!
 //! Silent until the longest span is full. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::extreme::{Highest, Lowest};
 use crate::analytics::rolling::state::State;
 
@@ -27,7 +27,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0).max(arguments.period(1)).max(arguments.period(2)),
     check: any,
     build: |arguments| Box::new(Ichimoku::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 /// The middle between the highest high and the lowest low.

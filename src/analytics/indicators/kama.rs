@@ -8,7 +8,7 @@
 //! TA-Lib keeps a trace of changes that left its window and so takes a plain for to and fro,
 //! this one does not. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::window::Window;
@@ -21,7 +21,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
     build: |arguments| Box::new(Kama::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Kama {

@@ -7,7 +7,7 @@
 //! values stand at the same bar: the one that warms up faster leaves out the first bars. O(1)
 //! a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::average::Ema;
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::true_range::AverageTrueRange;
@@ -24,7 +24,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0).max(arguments.period(1) + 1),
     check: any,
     build: |arguments| Box::new(Keltner::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Keltner {

@@ -5,7 +5,7 @@
 //! close and time, 0 to 1; 0 where all closes are equal, as TA-Lib's `CORREL` has it.
 //! Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::regression::Regression;
 use crate::analytics::rolling::state::State;
 
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(Linreg::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Linreg {

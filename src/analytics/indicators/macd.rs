@@ -7,7 +7,7 @@
 //! the slow one, so that both start at the same bar; all is silent until the signal is there.
 //! O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter};
 use crate::analytics::rolling::average::{Ema, EmaLag};
 use crate::analytics::rolling::state::State;
 
@@ -23,7 +23,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(1) + arguments.period(2) - 1,
     check: fast_below_slow,
     build: |arguments| Box::new(Macd::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 /// For [`Entry::check`] where the first parameter is the fast and the second the slow period.

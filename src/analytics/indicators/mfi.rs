@@ -6,7 +6,7 @@
 //! Equals TA-Lib's `MFI`: silent for `period` bars, 0 where no typical price of the window
 //! changed; a change within rounding is none. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::tie::is_tie;
@@ -19,7 +19,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
     build: |arguments| Box::new(Mfi::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 struct Mfi {

@@ -5,7 +5,7 @@
 //! `OBV`, which counts the first candle as risen, but does not drift as it grows long. O(1) a
 //! bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, any};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::sum::Total;
 
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |_| 1,
     check: any,
     build: |arguments| Box::new(Obv::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 struct Obv {

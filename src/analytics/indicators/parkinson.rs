@@ -7,7 +7,7 @@
 
 use std::f64::consts::LN_2;
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 
@@ -19,7 +19,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(Parkinson::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Parkinson {

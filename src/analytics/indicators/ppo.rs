@@ -5,7 +5,7 @@
 //! TA-Lib's `PPO` over exponential averages: each starts with the first close (otherwise than in
 //! [`macd`](super::macd)); silent for `slow - 1` bars. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter};
 use crate::analytics::indicators::macd::fast_below_slow;
 use crate::analytics::rolling::average::EmaLag;
 use crate::analytics::rolling::state::State;
@@ -18,7 +18,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(1),
     check: fast_below_slow,
     build: |arguments| Box::new(Ppo::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Ppo {

@@ -4,7 +4,7 @@
 //! `SAR`: the second bar brings the first value; the direction begins downward if its low
 //! falls more than its high rises, otherwise upward. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
@@ -15,7 +15,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |_| 2,
     check: any,
     build: |arguments| Box::new(Psar::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Psar {

@@ -6,7 +6,7 @@
 //! Diebold and P. Labys, "Modeling and Forecasting Realized Volatility", Econometrica 71
 //! (2003). Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 
@@ -18,7 +18,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
     build: |arguments| Box::new(RealizedVolatility::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct RealizedVolatility {

@@ -2,7 +2,7 @@
 //!
 //! Silent for the first `lag` bars. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::window::Window;
 
@@ -14,7 +14,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
     build: |arguments| Box::new(Returns::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Returns {

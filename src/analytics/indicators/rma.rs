@@ -5,7 +5,7 @@
 //! `period` closes were seen; their plain mean is the first value. Equals TA-Lib's `RMA`.
 //! O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::average;
 use crate::analytics::rolling::state::State;
 
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(Rma::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Rma {

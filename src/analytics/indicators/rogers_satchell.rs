@@ -6,7 +6,7 @@
 //! annualised. Knows nothing of gaps between bars. No value where the mean is below zero,
 //! which takes bars whose close or open lies outside their range. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 
@@ -18,7 +18,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(RogersSatchell::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct RogersSatchell {

@@ -5,7 +5,7 @@
 //! `(high + low + close) / 3`. Silent until `period` candles were seen. TA-Lib has none; over
 //! typical prices it is `VWMA` of these. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(RollingVwap::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 struct RollingVwap {

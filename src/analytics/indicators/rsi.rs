@@ -3,7 +3,7 @@
 //! Source: J. W. Wilder, "New Concepts in Technical Trading Systems" (1978). Equals TA-Lib's
 //! `RSI`: silent for `period` bars, 0 where no close ever changed. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::gains::Gains;
 use crate::analytics::rolling::state::State;
 
@@ -15,7 +15,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
     build: |arguments| Box::new(Rsi::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 /// The index of an average gain and loss.

@@ -5,7 +5,7 @@
 //! `rolling(period).skew()`. No value where all closes are equal (pandas says 0 there).
 //! Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::moments::Moments;
 use crate::analytics::rolling::state::State;
 
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(Skew::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Skew {

@@ -2,7 +2,7 @@
 //!
 //! Silent until `period` closes were seen. Equals TA-Lib's `SMA`. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::sum::Sum;
 
@@ -14,7 +14,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(Sma::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Sma {

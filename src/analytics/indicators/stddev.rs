@@ -5,7 +5,7 @@
 //! versions before 0.8 call every variance below 1e-14 zero). Here the exact value rules,
 //! whatever the level of the prices. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::moments::Moments;
 use crate::analytics::rolling::state::State;
 
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(Stddev::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Stddev {

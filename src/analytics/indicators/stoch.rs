@@ -4,7 +4,7 @@
 //! Source: G. Lane, "Lane's Stochastics", Technical Analysis of Stocks & Commodities 2:3
 //! (1984). Equals TA-Lib's `STOCH`: silent until `d` is there. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::span::Spans;
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::sum::Sum;
@@ -21,7 +21,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + arguments.period(1) + arguments.period(2) - 2,
     check: any,
     build: |arguments| Box::new(Stoch::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Stoch {

@@ -5,7 +5,7 @@
 //! (1984). Equals TA-Lib's `STOCHF`: silent until `d` is there, 0 where the bars have no range
 //! between them. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::span::Spans;
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::sum::Sum;
@@ -18,7 +18,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + arguments.period(1) - 1,
     check: any,
     build: |arguments| Box::new(StochFast::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct StochFast {

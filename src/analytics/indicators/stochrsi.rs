@@ -6,7 +6,7 @@
 //! `STOCHRSI`: silent until `d` is there, 0 where the index did not move by more than
 //! rounding. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::indicators::rsi::index;
 use crate::analytics::rolling::gains::Gains;
 use crate::analytics::rolling::span::Spans;
@@ -25,7 +25,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + arguments.period(1) + arguments.period(2) - 1,
     check: any,
     build: |arguments| Box::new(StochRsi::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct StochRsi {

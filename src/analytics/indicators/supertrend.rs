@@ -10,7 +10,7 @@
 //! `ta.supertrend` (whose direction has the other sign). Source: O. Seban, "Tout le monde mérite
 //! d'être riche" (2008). O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::true_range::AverageTrueRange;
 
@@ -22,7 +22,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
     build: |arguments| Box::new(Supertrend::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Supertrend {

@@ -4,7 +4,7 @@
 //! Source: P. Mulloy, "Smoothing Data with Less Lag", Technical Analysis of Stocks &
 //! Commodities 12:2 (1994). Equals TA-Lib's `TEMA`: silent for `3 period - 3` bars. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::average::Ema;
 use crate::analytics::rolling::state::State;
 
@@ -16,7 +16,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| 3 * arguments.period(0) - 2,
     check: any,
     build: |arguments| Box::new(Tema::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Tema {

@@ -4,7 +4,7 @@
 //! Source: J. Hutson, "Good Trix", Technical Analysis of Stocks & Commodities 1:5 (1983).
 //! Equals TA-Lib's `TRIX`: silent for `3 period - 2` bars. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::average::EmaLag;
 use crate::analytics::rolling::state::State;
 
@@ -16,7 +16,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| 3 * arguments.period(0) - 1,
     check: any,
     build: |arguments| Box::new(Trix::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Trix {

@@ -6,7 +6,7 @@
 //! (1985). Equals TA-Lib's `ULTOSC`: silent for `long` bars, the first of which has no close
 //! before it; a period without any range counts 0. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::true_range::true_range;
@@ -23,7 +23,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(2) + 1,
     check: in_order,
     build: |arguments| Box::new(UltimateOscillator::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 fn in_order(arguments: &Arguments) -> Result<(), &'static str> {

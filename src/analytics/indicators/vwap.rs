@@ -5,7 +5,7 @@
 //! `(high + low + close) / 3`. Over those, a day equals TA-Lib's `VWAP` (which never
 //! restarts). O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, any};
 use crate::analytics::rolling::state::State;
 use crate::domain::time::NANOS_PER_DAY;
 
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |_| 1,
     check: any,
     build: |arguments| Box::new(Vwap::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 struct Vwap {

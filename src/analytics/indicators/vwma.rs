@@ -2,7 +2,7 @@
 //!
 //! Silent until `period` candles were seen. Equals TA-Lib's `VWMA`. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 
@@ -14,7 +14,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(Vwma::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 struct Vwma {

@@ -5,7 +5,7 @@
 //! Equals TA-Lib's `WILLR`: silent for `period - 1` bars, 0 where the bars have no range
 //! between them. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::span::Spans;
 use crate::analytics::rolling::state::State;
 
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(WilliamsR::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct WilliamsR {

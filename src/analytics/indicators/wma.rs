@@ -3,7 +3,7 @@
 //!
 //! Silent until `period` closes were seen. Equals TA-Lib's `WMA`. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::average;
 use crate::analytics::rolling::state::State;
 
@@ -15,7 +15,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(Wma::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Wma {

@@ -9,7 +9,7 @@
 //! bars with a bar before them were seen; no value where the sum is below zero, which takes
 //! bars whose close or open lies outside their range. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::indicators::rogers_satchell;
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::moments::Moments;
@@ -23,7 +23,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
     build: |arguments| Box::new(YangZhang::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct YangZhang {

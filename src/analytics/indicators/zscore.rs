@@ -4,7 +4,7 @@
 //! deviation of the population as in `stddev` and `bollinger`: at most `sqrt(period - 1)`
 //! either way. No value where all closes of the window are equal. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::moments::Moments;
 use crate::analytics::rolling::state::State;
 
@@ -16,7 +16,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(Zscore::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct Zscore {

@@ -7,7 +7,7 @@
 //!
 //! A candle without quote volume is left out; the next return starts from its close all the same.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 
@@ -19,7 +19,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
     build: |arguments| Box::new(Amihud::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 struct Amihud {

@@ -4,7 +4,7 @@
 //! own delta and nothing of the day before. Trades of unknown side add nothing. The name and
 //! the daily session are trading practice (footprint charts); there is no founding paper.
 
-use crate::analytics::indicator::{Bar, Entry, Indicator, any};
+use crate::analytics::indicator::{Bar, Entry, Indicator, Needs, any};
 use crate::analytics::rolling::state::State;
 use crate::domain::time::NANOS_PER_DAY;
 
@@ -16,7 +16,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |_| 1,
     check: any,
     build: |_| Box::new(Cvd { day: i64::MIN, sum: 0.0, lost: 0.0 }),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 struct Cvd {

@@ -4,7 +4,7 @@
 //! content of stock trades", Journal of Finance 46 (1991), is the source of trades signed by who
 //! crossed the spread; our venues say it, nothing is inferred.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 
@@ -16,7 +16,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(Delta::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 struct Delta {

@@ -9,7 +9,7 @@
 //!
 //! No value while the deltas of the window are all equal.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter};
 use crate::analytics::rolling::fold::{Fold, PairMoments};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::window::Window;
@@ -24,7 +24,7 @@ pub const ENTRY: Entry = Entry {
         if arguments.period(1) < arguments.period(0) { Ok(()) } else { Err("lag must be below period") }
     },
     build: |arguments| Box::new(FlowAutocorrelation::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 struct FlowAutocorrelation {

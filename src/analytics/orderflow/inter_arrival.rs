@@ -7,7 +7,7 @@
 //! trades as it is made of, all at one moment. No value for a single trade, none for ready
 //! candles, which know no trade times.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::counts::CountWindow;
 use crate::analytics::rolling::state::State;
 use crate::domain::time::NANOS_PER_SECOND;
@@ -20,7 +20,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(InterArrival::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct InterArrival {

@@ -9,7 +9,7 @@
 //!
 //! No value while the deltas of the window are all equal: a line needs two places.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, PairMoments};
 use crate::analytics::rolling::state::State;
 
@@ -21,7 +21,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
     build: |arguments| Box::new(KyleLambda::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 struct KyleLambda {

@@ -5,7 +5,7 @@
 //! own, not inferred from prices as by C. Lee and M. Ready, "Inferring trade direction from
 //! intraday data", Journal of Finance 46 (1991).
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(TakerSplit::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 struct TakerSplit {

@@ -5,7 +5,7 @@
 //! trades as it is made of. The intensity of a point process as in R. Engle and J. Russell,
 //! "Autoregressive conditional duration", Econometrica 66 (1998), by plain counting.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::counts::CountWindow;
 use crate::analytics::rolling::state::State;
 use crate::domain::time::NANOS_PER_SECOND;
@@ -18,7 +18,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(TradeRate::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Prices,
 };
 
 struct TradeRate {

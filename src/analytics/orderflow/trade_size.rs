@@ -8,7 +8,7 @@
 //!
 //! A step costs as many operations as there are distinct sizes (to 1/128) in the window.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::size_window::SizeWindow;
 use crate::analytics::rolling::sizes::SizeHistogram;
 use crate::analytics::rolling::state::State;
@@ -21,7 +21,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(0),
     check: any,
     build: |arguments| Box::new(TradeSize::new(arguments)),
-    needs_sizes: true,
+    needs: Needs::Sizes,
 };
 
 struct TradeSize {

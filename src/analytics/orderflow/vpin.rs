@@ -17,7 +17,7 @@
 //! the warm-up of the catalogue takes a candle for a bucket. Amortised O(1) while candles are
 //! not larger than buckets, O(`buckets`) at most.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 
@@ -29,7 +29,7 @@ pub const ENTRY: Entry = Entry {
     warm_up: |arguments| arguments.period(1),
     check: any,
     build: |arguments| Box::new(Vpin::new(arguments)),
-    needs_sizes: false,
+    needs: Needs::Amounts,
 };
 
 struct Vpin {
