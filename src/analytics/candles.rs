@@ -27,7 +27,6 @@ impl Members {
     }
 
     /// The only one, if it is that.
-    #[inline]
     fn single(self) -> Option<usize> {
         self.0.is_power_of_two().then_some(self.0.trailing_zeros() as usize)
     }
@@ -53,6 +52,14 @@ struct Link {
     fed: Members,
     /// Before it is closed up to here, none of them has a candle to close.
     fed_due: UnixNanos,
+}
+
+/// Closes all candles of the first of `links` that are due at `limit`.
+#[inline]
+fn close_until<S: OutputSink>(links: &mut [Link], limit: UnixNanos, desk: &mut Desk<'_, S>) {
+    if let Some(until) = links[0].series.due(limit) {
+        close(links, until, desk);
+    }
 }
 
 /// Closes all candles of the first of `links` that end at or before `until`, with what that closes of those
@@ -105,6 +112,8 @@ pub struct Candles {
     links: Vec<Link>,
     /// Those that nothing feeds.
     roots: Members,
+    /// The only one of them, as there nearly always is.
+    single_root: Option<usize>,
     /// The earliest moment at which some candle is to be closed.
     next_close: UnixNanos,
 }
@@ -124,7 +133,7 @@ impl Candles {
             let (fed, fed_due) = (Members::default(), UnixNanos(i64::MIN));
             links.push(Link { series, feeder: feeder.map(|i| i as u8), fed, fed_due });
         }
-        Self { links, roots, next_close: UnixNanos(i64::MAX) }
+        Self { links, roots, single_root: roots.single(), next_close: UnixNanos(i64::MAX) }
     }
 
     /// Asks for all series.
@@ -156,13 +165,13 @@ impl Candles {
 
     /// Whether [`Self::add_last`] may be used.
     pub fn takes_plain(&self) -> bool {
-        self.roots.single().is_some_and(|root| self.links[root].series.closed_until().0 != i64::MIN)
+        self.single_root.is_some_and(|root| self.links[root].series.closed_until().0 != i64::MIN)
     }
 
     /// Adds a trade that is not earlier than any before it, and not in a closed candle.
     #[inline]
     pub fn add_last(&mut self, print: &Print, with_sizes: bool) {
-        if let Some(root) = self.roots.single() {
+        if let Some(root) = self.single_root {
             self.links[root].series.add(print, with_sizes);
         }
     }
@@ -176,7 +185,7 @@ impl Candles {
         archive: &mut dyn Archive,
         unrevised: &mut u64,
     ) -> bool {
-        if let Some(root) = self.roots.single() {
+        if let Some(root) = self.single_root {
             let series = &mut self.links[root].series;
             if print.rank.at >= series.closed_until() && series.closed_until().0 != i64::MIN {
                 series.add(print, with_sizes);
@@ -228,16 +237,19 @@ impl Candles {
     }
 
     fn plan_next_close(&mut self) {
+        if let Some(root) = self.single_root {
+            self.next_close = self.links[root].series.next_close();
+            return;
+        }
         let next = self.roots.map(|root| self.links[root].series.next_close()).min();
         self.next_close = next.unwrap_or(UnixNanos(i64::MAX));
     }
 
     /// Closes every candle that ends at or before `limit`.
     pub fn close_due<S: OutputSink>(&mut self, limit: UnixNanos, desk: &mut Desk<'_, S>) {
-        for root in self.roots {
-            if let Some(until) = self.links[root].series.due(limit) {
-                close(&mut self.links[root..], until, desk);
-            }
+        match self.single_root {
+            Some(root) => close_until(&mut self.links[root..], limit, desk),
+            None => self.roots.for_each(|root| close_until(&mut self.links[root..], limit, desk)),
         }
         self.plan_next_close();
     }
@@ -299,6 +311,6 @@ impl Candles {
 
     /// Whether every interval can be made of the shortest.
     pub fn has_one_root(&self) -> bool {
-        self.roots.single().is_some()
+        self.single_root.is_some()
     }
 }

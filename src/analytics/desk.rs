@@ -109,10 +109,9 @@ pub fn told_candle(
 /// The candle that sums make, as statistics see it.
 #[inline]
 pub fn bar_of((open_at, close_at): (UnixNanos, UnixNanos), sums: &Sums, with_amounts: bool) -> Bar<'_> {
-    let (prices, unsaid) = (&sums.prices, sums.unsaid());
-    let taken = !unsaid.taker_volume;
+    let prices = &sums.prices;
     let [volume, quote_volume, bought, sold] = if with_amounts { sums.amounts_f64() } else { [f64::NAN; 4] };
-    Bar {
+    let mut bar = Bar {
         open_at,
         close_at,
         open: prices.open.decimal().to_f64(),
@@ -120,11 +119,27 @@ pub fn bar_of((open_at, close_at): (UnixNanos, UnixNanos), sums: &Sums, with_amo
         low: prices.low.decimal().to_f64(),
         close: prices.close.decimal().to_f64(),
         volume,
-        quote_volume: (!unsaid.quote_volume).then_some(quote_volume),
-        trade_count: (!unsaid.trade_count).then_some(sums.trade_count),
-        taker_buy_volume: taken.then_some(bought),
-        taker_sell_volume: taken.then_some(sold),
-        trade_times: (!unsaid.trade_times).then_some((sums.first.at, sums.last.at)),
-        sizes: sums.sizes(),
+        quote_volume: Some(quote_volume),
+        trade_count: Some(sums.trade_count),
+        taker_buy_volume: Some(bought),
+        taker_sell_volume: Some(sold),
+        trade_times: Some((sums.first.at, sums.last.at)),
+        sizes: None,
+    };
+    if sums.has_rest() {
+        take_back_unsaid(&mut bar, sums);
     }
+    bar
+}
+
+#[cold]
+#[inline(never)]
+fn take_back_unsaid<'a>(bar: &mut Bar<'a>, sums: &'a Sums) {
+    let unsaid = sums.unsaid();
+    bar.quote_volume = bar.quote_volume.filter(|_| !unsaid.quote_volume);
+    bar.trade_count = bar.trade_count.filter(|_| !unsaid.trade_count);
+    bar.taker_buy_volume = bar.taker_buy_volume.filter(|_| !unsaid.taker_volume);
+    bar.taker_sell_volume = bar.taker_sell_volume.filter(|_| !unsaid.taker_volume);
+    bar.trade_times = bar.trade_times.filter(|_| !unsaid.trade_times);
+    bar.sizes = sums.sizes();
 }

@@ -59,6 +59,12 @@ impl Print {
         }
     }
 
+    /// Whether the lower halves of the sums do not say all of it.
+    #[inline]
+    fn is_seldom(&self) -> bool {
+        (self.high != 0) | (self.bought | self.sold == 0)
+    }
+
     /// What it adds to the lower halves of what takers bought.
     #[inline]
     fn bought_low(&self) -> [u128; 2] {
@@ -130,9 +136,20 @@ impl Sums {
         let price = print.price;
         self.prices = Ohlc { open: price, high: price, low: price, close: price };
         (self.first, self.last) = (print.rank, print.rank);
-        (self.low, self.trade_count) = ([0; 4], 0);
-        self.rest = if with_sizes { Some(Rest::with_sizes()) } else { None };
-        self.add_amounts(print);
+        let ([volume, quote_volume], [bought, bought_quote]) = (print.low, print.bought_low());
+        self.low = [volume, quote_volume, bought, bought_quote];
+        self.trade_count = print.trade_count;
+        self.rest = None;
+        if with_sizes | print.is_seldom() {
+            self.begin_rest(*print, with_sizes);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn begin_rest(&mut self, print: Print, with_sizes: bool) {
+        self.rest = Some(if with_sizes { Rest::with_sizes() } else { Box::default() });
+        self.add_rest(print);
     }
 
     pub fn of_ready(candle: &ReadyCandle, prices: Ohlc) -> Self {
@@ -214,6 +231,12 @@ impl Sums {
         ]
     }
 
+    /// Whether there is anything unsaid, or sizes.
+    #[inline]
+    pub fn has_rest(&self) -> bool {
+        self.rest.is_some()
+    }
+
     #[inline]
     pub fn unsaid(&self) -> Unsaid {
         self.rest.as_ref().map_or(Unsaid::default(), |rest| rest.unsaid)
@@ -268,11 +291,7 @@ impl Sums {
         *bought_volume = bought_volume.wrapping_add(bought);
         *bought_quote_volume = bought_quote_volume.wrapping_add(bought_quote);
         self.trade_count += print.trade_count;
-        let seldom = volume_carries
-            | quote_volume_carries
-            | (print.high != 0)
-            | (print.bought | print.sold == 0)
-            | self.rest.is_some();
+        let seldom = volume_carries | quote_volume_carries | print.is_seldom() | self.rest.is_some();
         if seldom {
             self.add_rest(*print);
         }
@@ -338,25 +357,19 @@ impl Sums {
         for ((mine, theirs), carry) in self.low.iter_mut().zip(other.low).zip(&mut carries) {
             (*mine, *carry) = mine.overflowing_add(theirs);
         }
-        if carries != [false; 4] {
-            self.carry(carries);
-        }
-        if let Some(theirs) = &other.rest {
-            self.merge_rest(theirs);
+        let [a, b, c, d] = carries;
+        if a | b | c | d | other.rest.is_some() {
+            self.merge_rest(carries, other);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn carry(&mut self, carries: [bool; 4]) {
+    fn merge_rest(&mut self, carries: [bool; 4], other: &Self) {
         for (which, carry) in carries.into_iter().enumerate() {
             self.overflow(which, u128::from(carry));
         }
-    }
-
-    #[cold]
-    #[inline(never)]
-    fn merge_rest(&mut self, theirs: &Rest) {
+        let Some(theirs) = &other.rest else { return };
         let mine = self.rest.get_or_insert_default();
         for (mine, theirs) in mine.high.iter_mut().zip(theirs.high) {
             *mine = mine.checked_add(theirs).expect("an exact sum never overflows");
