@@ -111,7 +111,7 @@ mod tests {
         let mut writer = Writer::create(dir.path(), options).unwrap();
         let instrument: Instrument = "x:A-USD".parse().unwrap();
         let number = writer.define(&instrument, IdRule::Absent);
-        for i in 0..500 {
+        for i in 0..1_500 {
             let at = UnixNanos(i);
             writer.append(number, &Event::Unwatched { from: at, to: at }).unwrap();
         }
@@ -127,11 +127,11 @@ mod tests {
         assert_eq!((tidied.sealed, tidied.removed), (all.len() - 2, 0));
         assert_eq!(written_at(&names()[0].path).unwrap(), written);
         let generous = Keep { age: Some(Duration::from_secs(3_600)), bytes: Some(1 << 40) };
-        assert_eq!(tidy(dir.path(), generous, now, &covered(500)).unwrap(), Tidied::default());
+        assert_eq!(tidy(dir.path(), generous, now, &covered(1_500)).unwrap(), Tidied::default());
         let third = Reader::began_all(&names()[2]).unwrap().unwrap().reached[0].1;
         assert_eq!(tidy(dir.path(), nothing, now, &covered(third.0)).unwrap().removed, 2);
         let later = now + Duration::from_secs(3_700);
-        assert_eq!(tidy(dir.path(), generous, later, &covered(500)).unwrap().removed, all.len() - 4);
+        assert_eq!(tidy(dir.path(), generous, later, &covered(1_500)).unwrap().removed, all.len() - 4);
         assert_eq!(names().len(), 2);
     }
 }
