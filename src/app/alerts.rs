@@ -7,6 +7,7 @@ use clap::Subcommand;
 use crate::alerts::channel::Answer;
 use crate::alerts::service;
 use crate::app::config::Config;
+use crate::app::logging;
 use crate::app::outcome::{self, Failure};
 
 #[derive(Debug, clap::Args)]
@@ -35,6 +36,8 @@ pub fn alerts(arguments: &AlertsArguments) -> Result<(), Failure> {
         let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
         return Err(Failure::refused(format!("channel {channel:?} is not configured; there are: {known}")));
     };
+    // A channel of kind `log` speaks through it.
+    logging::start(config.log);
     match service::test(channel, target).map_err(Failure::failed)? {
         Answer::Taken => outcome::print(&format!("{channel} ({}) has taken the test alert\n", target.kind())),
         Answer::Again { why, .. } | Answer::Refused(why) => {

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::alerts::config::{AlertConfig, ChannelConfig, RouteConfig};
 use crate::app::config::{read_duration, read_word};
-use crate::app::layers::Layers;
+use crate::app::layers::{Layers, Origin};
 use crate::domain::insight::{Severity, SignalKind};
 use crate::domain::instrument::Instrument;
 
@@ -80,8 +80,12 @@ fn read_channel(layers: &mut Layers, table: &str) -> Option<ChannelConfig> {
 
 fn read_channel_url(layers: &mut Layers, table: &str, is_needed: bool) -> Option<SecretString> {
     let (url_key, file_key) = (format!("{table}.url"), format!("{table}.url_file"));
-    let plain =
-        if layers.get(&url_key).is_some() { layers.text(&url_key).map(SecretString::from) } else { None };
+    let plain = match layers.get(&url_key).map(|setting| &setting.origin) {
+        None => None,
+        // Whoever puts it there means it as a secret: it is taken out, and printed by nobody.
+        Some(Origin::Environment { .. } | Origin::Dotenv { .. }) => layers.secret(&url_key),
+        Some(_) => layers.text(&url_key).map(SecretString::from),
+    };
     let (key, url) = match plain {
         Some(url) => (url_key, Some(url)),
         None => (file_key.clone(), read_file(layers, &file_key)),
@@ -224,6 +228,14 @@ mod tests {
         assert_eq!(alerts.routes["all"].kinds, [SignalKind::Quality]);
         assert!(!format!("{alerts:?}").contains("T0"), "addresses are secrets");
         assert!(read(&mut layers("")).unwrap().channels.is_empty());
+
+        let mut from_environment = layers("[alerts.channels.ops]\nkind = 'slack'");
+        let variable = "TAPEWATCH__ALERTS__CHANNELS__OPS__URL".to_owned();
+        from_environment.put_environment([(variable, "https://hooks.example/T0".to_owned())]);
+        assert!(read(&mut from_environment).is_some());
+        let settings: Vec<_> =
+            from_environment.iter().map(|(_, setting)| setting.value.to_string()).collect();
+        assert!(!settings.join(" ").contains("T0"), "nobody prints it");
     }
 
     #[test]
