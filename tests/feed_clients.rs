@@ -7,6 +7,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use common_feed::{copy_as_killed, roster, signal};
 use crossbeam::channel::{Receiver, bounded};
@@ -18,7 +19,7 @@ use tapewatch::api::feed::service::Feed;
 use tapewatch::api::server::{self, Server};
 use tapewatch::api::state::Api;
 use tapewatch::domain::insight::Severity;
-use tapewatch::runtime::clock::Mono;
+use tapewatch::runtime::clock::{self, Mono, Stopwatch};
 use tapewatch::runtime::health::Health;
 use tapewatch::runtime::latency::Latency;
 use tapewatch::runtime::metrics::Metrics;
@@ -191,6 +192,12 @@ fn the_door_is_that_of_the_api() {
     let seen = engine.metrics.http_requests.with_label_values(&["/api/v1/feed", "101"]).get();
     assert_eq!(seen, 1);
 
+    // The one that was let in has left; the hub has to have noticed.
+    let left = Stopwatch::start();
+    while engine.metrics.feed_clients.get() > 0 {
+        assert!(left.elapsed() < Duration::from_secs(20), "a client that left is still counted");
+        clock::sleep(Duration::from_millis(5));
+    }
     let held: Vec<_> = (0..3).map(|_| common_feed::Client::connect(address)).collect();
     check("/api/v1/feed", &[], 503);
     drop(held);
