@@ -6,7 +6,7 @@
 //! * `parts.sinks`: whoever listens to what is told, `Arc<dyn Sink>`: store, database, outbox, board, feed,
 //!   gap repair. They exist before the first symbol, and get what a restart computes again.
 //! * `parts.connections`: closures that run once on each shard's thread, when its symbols are up, and get its
-//!   [`ShardDoor`]: the shard's `Rc<dyn Intake>`, its instruments, and the signal to end. What they start
+//!   `ShardDoor`: the shard's `Rc<dyn Intake>`, its instruments, and the signal to end. What they start
 //!   (`actix_rt::spawn`, actors) lives on that thread. They end when `stopping` turns true, and drop the intake.
 //! * `parts.servers`: futures that run on the main thread's system until the process stops; each gets a
 //!   `watch::Receiver<bool>` that turns true when it has to end. They start last and end first.

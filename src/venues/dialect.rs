@@ -1,6 +1,6 @@
 //! How one feed of a venue is spoken to: text in, meaning out, no socket, no clock.
 //!
-//! What a frame says of trades is the [`FrameParser`]'s to read; a dialect knows the rest: addresses,
+//! What a frame says of trades is the `FrameParser`'s to read; a dialect knows the rest: addresses,
 //! limits, subscriptions, what is said beside trades, and the requests and answers of REST.
 //! Requests are values; who sends them, when and how often is decided elsewhere.
 

@@ -26,7 +26,7 @@ use tapewatch::runtime::latency::Latency;
 use tapewatch::runtime::metrics::Metrics;
 use tapewatch::runtime::sink::{Batch, Telling};
 use tapewatch::storage::feed_log::log::FeedLogOptions;
-use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
+use tokio_tungstenite::tungstenite::{self, HandshakeError, Message, WebSocket};
 
 /// Longer than anything here takes on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -120,11 +120,21 @@ pub struct Client {
 
 impl Client {
     pub fn connect(address: SocketAddr) -> Self {
+        Self::try_connect(address).expect("the feed takes another client")
+    }
+
+    /// `None` where the feed has as many clients as it takes.
+    pub fn try_connect(address: SocketAddr) -> Option<Self> {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let (socket, _) = tungstenite::client(format!("ws://{address}/api/v1/feed"), stream).unwrap();
-        Self { socket }
+        match tungstenite::client(format!("ws://{address}/api/v1/feed"), stream) {
+            Ok((socket, _)) => Some(Self { socket }),
+            Err(HandshakeError::Failure(tungstenite::Error::Http(response))) if response.status() == 503 => {
+                None
+            }
+            Err(error) => panic!("{address}: {error}"),
+        }
     }
 
     pub fn say(&mut self, value: Value) {
