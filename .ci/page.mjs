@@ -20,8 +20,9 @@ const problems = [];
 try {
   for (const [name, width, height] of [["wide", 1440, 1000], ["middle", 1000, 900], ["phone", 390, 844]]) {
     for (const colorScheme of ["light", "dark"]) {
-      // axe is put into the page from here: its policy would rightly refuse it.
-      const context = await browser.newContext({ viewport: { width, height }, colorScheme, bypassCSP: true });
+      // axe is put into the page from here: its policy would rightly refuse it. Without motion: a signal that is
+      // still fading in has no colours to judge.
+      const context = await browser.newContext({ viewport: { width, height }, colorScheme, bypassCSP: true, reducedMotion: "reduce" });
       const page = await context.newPage();
       const tell = (text) => problems.push(`${name} ${colorScheme}: ${text}`);
       page.on("console", (message) => message.type() === "error" && tell(`console: ${message.text()}`));
