@@ -681,6 +681,7 @@ mod tests {
         fn accept(&mut self, _cause_seq: u64, output: Output<'_>) {
             match output {
                 Output::Trade(_) | Output::Anomaly(_) | Output::Forecast(_) | Output::Signal(_) => {}
+                Output::Outcome(_) | Output::Score(_) => {}
                 Output::Candle(candle) => {
                     let known = self.candles.insert((candle.interval, candle.open_at), candle.clone());
                     let before = self.revisions.insert((candle.interval, candle.open_at), candle.revision);

@@ -144,6 +144,89 @@ pub struct Forecast {
     pub data_state: DataState,
 }
 
+/// What became of a forecast, told at the close of the candle that it spoke of; never where a hole touched
+/// a candle between the two.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The forecast's.
+    pub id: InsightId,
+    pub interval: Interval,
+    pub target: Target,
+    /// Name and version, as the forecast said it.
+    pub model: Arc<str>,
+    /// As the forecast said it.
+    pub role: Role,
+    /// Candles ahead, at least 1.
+    pub horizon: u32,
+    pub made_at: UnixNanos,
+    pub target_at: UnixNanos,
+    /// In the forecast's unit.
+    pub actual: f64,
+}
+
+/// How often a direction was right.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Share {
+    /// Right ones, 0 to 1.
+    pub share: f64,
+    /// The 95 % interval of Wilson (1927).
+    pub lower: f64,
+    pub upper: f64,
+    /// What always saying the commoner direction would have reached.
+    pub majority: f64,
+}
+
+/// How one model fared at one target and horizon, until now: told once in a while.
+///
+/// Every figure comes from forecasts that were made before their outcome was known, and from targets that
+/// do not overlap. `None`: it does not apply to the target, or too little was scored.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelScore {
+    /// The close of the last candle that counts.
+    pub at: UnixNanos,
+    pub interval: Interval,
+    pub target: Target,
+    /// Name and version: `mixture@1`.
+    pub model: Arc<str>,
+    pub role: Role,
+    /// Candles ahead, at least 1.
+    pub horizon: u32,
+    /// Outcomes that count.
+    pub scored: u64,
+    /// The model that it is held against, name and version.
+    pub baseline: Arc<str>,
+    /// The model's loss by the baseline's, both as exponentially weighted means: below 1 is better.
+    pub skill: Option<f64>,
+    /// Mean absolute and root mean squared error, in the target's unit.
+    pub mae: Option<f64>,
+    pub rmse: Option<f64>,
+    /// Per cent of the outcome.
+    pub mape: Option<f64>,
+    /// Per cent, 0 to 200.
+    pub smape: Option<f64>,
+    /// Mean absolute error by that of the last value known.
+    pub mase: Option<f64>,
+    /// Mean pinball loss of both bounds of the interval, in the target's unit.
+    pub pinball: Option<f64>,
+    /// Share of outcomes inside of the interval.
+    pub coverage: Option<f64>,
+    /// The same on the day, of those that are over, on which it was furthest below.
+    pub coverage_worst_day: Option<f64>,
+    /// Mean width of the interval with its penalty for outcomes outside, in the target's unit.
+    pub winkler: Option<f64>,
+    /// Mean QLIKE loss, of variances.
+    pub qlike: Option<f64>,
+    /// Mean negative logarithm of the probability given to the outcome, of directions.
+    pub log_loss: Option<f64>,
+    pub direction: Option<Share>,
+    /// Diebold and Mariano's statistic against the baseline, with the correction of Harvey, Leybourne and
+    /// Newbold; below 0 is better than the baseline. Two-sided p.
+    pub dm_statistic: Option<f64>,
+    pub dm_p: Option<f64>,
+    /// It does not beat its baseline, and nothing leans on it until it does.
+    pub demoted: bool,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SignalKind {
     Anomaly,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::domain::candle::Candle;
 use crate::domain::event::{Trade, Unfillable};
-use crate::domain::insight::{Anomaly, Forecast, Signal};
+use crate::domain::insight::{Anomaly, Forecast, ModelScore, Outcome, Signal};
 use crate::domain::interval::Interval;
 use crate::domain::time::UnixNanos;
 
@@ -143,6 +143,10 @@ pub enum Output<'a> {
     Anomaly(&'a Anomaly),
     Forecast(&'a Forecast),
     Signal(&'a Signal),
+    /// What became of a forecast. Follows from what was told before: part of no digest and no tally.
+    Outcome(&'a Outcome),
+    /// How a model fares. Likewise part of no digest and no tally.
+    Score(&'a ModelScore),
     /// The event at that position of the log (not always the current one) was not taken.
     Refused {
         at: Position,

@@ -10,7 +10,7 @@
 use crate::domain::candle::Candle;
 use crate::domain::decimal::{Amount, Price};
 use crate::domain::event::{Trade, TradeId};
-use crate::domain::insight::{Anomaly, Evidence, Fact, Forecast, Signal};
+use crate::domain::insight::{Anomaly, Evidence, Fact, Forecast, ModelScore, Outcome, Signal};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::output::{DataState, Gap};
@@ -255,6 +255,72 @@ pub fn signal(label: &Label, signal: &Signal, cause_seq: u64, out: &mut Vec<u8>)
     number(b",\"cause_seq\":", cause_seq, out);
 }
 
+/// `id` (the forecast's), `instrument`, `interval`, `target`, `model`, `role`, `horizon`, `made_at`, `target_at`,
+/// `actual`, `cause_seq`.
+pub fn outcome(label: &Label, outcome: &Outcome, cause_seq: u64, out: &mut Vec<u8>) {
+    hexadecimal(b"\"id\":", outcome.id.0, out);
+    out.push(b',');
+    out.extend_from_slice(&label.short);
+    interval(outcome.interval, out);
+    out.extend_from_slice(b",\"target\":");
+    word(Some(outcome.target.name()), out);
+    out.extend_from_slice(b",\"model\":");
+    text(&outcome.model, out);
+    out.extend_from_slice(b",\"role\":");
+    word(Some(outcome.role.name()), out);
+    number(b",\"horizon\":", u64::from(outcome.horizon), out);
+    moment(b",\"made_at\":", outcome.made_at, out);
+    moment(b",\"target_at\":", outcome.target_at, out);
+    statistic(b",\"actual\":", outcome.actual, out);
+    number(b",\"cause_seq\":", cause_seq, out);
+}
+
+/// `instrument`, `at`, `interval`, `target`, `model`, `role`, `horizon`, `scored`, `baseline`, then the figures, each
+/// under its name and `null` where there is none (of the direction `directional_accuracy`, `directional_lower`,
+/// `directional_upper`, `directional_majority`), `demoted`.
+pub fn score(label: &Label, score: &ModelScore, out: &mut Vec<u8>) {
+    out.extend_from_slice(&label.short);
+    moment(b",\"at\":", score.at, out);
+    interval(score.interval, out);
+    out.extend_from_slice(b",\"target\":");
+    word(Some(score.target.name()), out);
+    out.extend_from_slice(b",\"model\":");
+    text(&score.model, out);
+    out.extend_from_slice(b",\"role\":");
+    word(Some(score.role.name()), out);
+    number(b",\"horizon\":", u64::from(score.horizon), out);
+    number(b",\"scored\":", score.scored, out);
+    out.extend_from_slice(b",\"baseline\":");
+    text(&score.baseline, out);
+    let direction = score.direction;
+    let figures = [
+        (&b",\"skill\":"[..], score.skill),
+        (b",\"mae\":", score.mae),
+        (b",\"rmse\":", score.rmse),
+        (b",\"mape\":", score.mape),
+        (b",\"smape\":", score.smape),
+        (b",\"mase\":", score.mase),
+        (b",\"pinball\":", score.pinball),
+        (b",\"coverage\":", score.coverage),
+        (b",\"coverage_worst_day\":", score.coverage_worst_day),
+        (b",\"winkler\":", score.winkler),
+        (b",\"qlike\":", score.qlike),
+        (b",\"log_loss\":", score.log_loss),
+        (b",\"directional_accuracy\":", direction.map(|share| share.share)),
+        (b",\"directional_lower\":", direction.map(|share| share.lower)),
+        (b",\"directional_upper\":", direction.map(|share| share.upper)),
+        (b",\"directional_majority\":", direction.map(|share| share.majority)),
+        (b",\"dm_statistic\":", score.dm_statistic),
+        (b",\"dm_p\":", score.dm_p),
+    ];
+    for (name, figure) in figures {
+        out.extend_from_slice(name);
+        optional_float(figure, out);
+    }
+    out.extend_from_slice(b",\"demoted\":");
+    out.extend_from_slice(if score.demoted { b"true" } else { b"false" });
+}
+
 fn evidence(evidence: &Evidence, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"evidence\":");
     evidence_object(evidence, out);
@@ -416,7 +482,7 @@ mod tests {
     use crate::domain::candle::{CandleState, Ohlc, Origin};
     use crate::domain::decimal::{Quantity, QuoteVolume, Volume};
     use crate::domain::event::{Side, Unfillable};
-    use crate::domain::insight::{Action, InsightId, Role, Severity, SignalKind, Target};
+    use crate::domain::insight::{Action, InsightId, Role, Severity, Share, SignalKind, Target};
     use crate::domain::output::{GapId, GapKind, GapState};
 
     fn label() -> Label {
@@ -619,5 +685,62 @@ mod tests {
             "data_state": "partial", "cause_seq": 4,
         });
         check(|label, out| forecast(label, &told, 4, out), expected);
+    }
+
+    #[test]
+    fn what_became_of_forecasts() {
+        let told = Outcome {
+            id: InsightId(2),
+            interval: "1m".parse().unwrap(),
+            target: Target::Volume,
+            model: "mixture@1".into(),
+            role: Role::Champion,
+            horizon: 5,
+            made_at: UnixNanos(0),
+            target_at: UnixNanos(300_000_000_000),
+            actual: 12.5,
+        };
+        let expected = json!({
+            "id": "0000000000000002", "instrument": "binance:BTC-USDT", "interval": "1m", "target": "volume",
+            "model": "mixture@1", "role": "champion", "horizon": 5, "made_at": "1970-01-01T00:00:00Z",
+            "target_at": "1970-01-01T00:05:00Z", "actual": 12.5, "cause_seq": 3,
+        });
+        check(|label, out| outcome(label, &told, 3, out), expected);
+        let told = ModelScore {
+            at: UnixNanos(0),
+            interval: "1m".parse().unwrap(),
+            target: Target::Direction,
+            model: "ftrl@1".into(),
+            role: Role::Challenger,
+            horizon: 1,
+            scored: 1440,
+            baseline: "drift@1".into(),
+            skill: Some(1.01),
+            mae: None,
+            rmse: None,
+            mape: None,
+            smape: None,
+            mase: None,
+            pinball: None,
+            coverage: Some(0.9),
+            coverage_worst_day: Some(0.86),
+            winkler: None,
+            qlike: None,
+            log_loss: Some(0.693),
+            direction: Some(Share { share: 0.507, lower: 0.501, upper: 0.513, majority: 0.502 }),
+            dm_statistic: Some(-0.5),
+            dm_p: Some(0.625),
+            demoted: true,
+        };
+        let expected = json!({
+            "instrument": "binance:BTC-USDT", "at": "1970-01-01T00:00:00Z", "interval": "1m",
+            "target": "direction", "model": "ftrl@1", "role": "challenger", "horizon": 1, "scored": 1440,
+            "baseline": "drift@1", "skill": 1.01, "mae": null, "rmse": null, "mape": null, "smape": null,
+            "mase": null, "pinball": null, "coverage": 0.9, "coverage_worst_day": 0.86, "winkler": null,
+            "qlike": null, "log_loss": 0.693, "directional_accuracy": 0.507, "directional_lower": 0.501,
+            "directional_upper": 0.513, "directional_majority": 0.502, "dm_statistic": -0.5, "dm_p": 0.625,
+            "demoted": true,
+        });
+        check(|label, out| score(label, &told, out), expected);
     }
 }

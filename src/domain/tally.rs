@@ -37,9 +37,12 @@ impl<S: OutputSink> OutputSink for Tallied<'_, S> {
 }
 
 impl Tally {
-    /// Counts one output.
+    /// Counts one output. What follows from others alone, outcomes and scores, does not count.
     #[inline]
     pub fn take(&mut self, cause_seq: u64, output: Output<'_>) {
+        if matches!(output, Output::Outcome(_) | Output::Score(_)) {
+            return;
+        }
         self.count += 1;
         match output {
             Output::Trade(trade) => self.trade(cause_seq, trade),
@@ -54,6 +57,7 @@ impl Tally {
                 self.pair(at.0, 0);
                 self.text(&reason.to_string());
             }
+            Output::Outcome(_) | Output::Score(_) => {}
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::domain::candle::Candle;
 use crate::domain::event::Trade;
-use crate::domain::insight::{Anomaly, Forecast, Signal};
+use crate::domain::insight::{Anomaly, Forecast, ModelScore, Outcome, Signal};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::output::{DataState, Gap, Output, Position, Refusal};
@@ -83,6 +83,8 @@ pub enum Told {
     Anomaly(Box<Anomaly>),
     Forecast(Box<Forecast>),
     Signal(Box<Signal>),
+    Outcome(Box<Outcome>),
+    Score(Box<ModelScore>),
     /// The event at that position was not taken.
     Refused {
         at: Position,
@@ -113,6 +115,8 @@ impl Told {
             Output::Anomaly(anomaly) => Self::Anomaly(Box::new(anomaly.clone())),
             Output::Forecast(forecast) => Self::Forecast(Box::new(forecast.clone())),
             Output::Signal(signal) => Self::Signal(Box::new(signal.clone())),
+            Output::Outcome(outcome) => Self::Outcome(Box::new(outcome.clone())),
+            Output::Score(score) => Self::Score(Box::new(score.clone())),
             Output::Refused { at, reason } => Self::Refused { at, reason },
         }
     }

@@ -539,7 +539,8 @@ impl SymbolActor {
         let mut gaps = false;
         for telling in tellings {
             match &telling.told {
-                Told::Trade(_) | Told::Candle(_) | Told::Indicator(_) => {}
+                Told::Trade(_) | Told::Candle(_) | Told::Indicator(_) | Told::Outcome(_) | Told::Score(_) => {
+                }
                 Told::Gap(gap) => {
                     gaps = true;
                     if gap.kind != GapKind::Ids {

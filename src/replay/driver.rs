@@ -105,7 +105,7 @@ impl OutputSink for Tap<'_> {
     #[inline]
     fn accept(&mut self, cause_seq: u64, output: Output<'_>) {
         match output {
-            Output::Trade(_) => {}
+            Output::Trade(_) | Output::Outcome(_) | Output::Score(_) => {}
             Output::Refused { at, reason } => self.refused.push((at, reason)),
             output => self.collector.accept(cause_seq, output),
         }

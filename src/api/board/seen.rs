@@ -103,7 +103,7 @@ impl Seen {
             Told::Anomaly(_) => self.counts.anomalies += 1,
             Told::Signal(signal) => self.enter_signal(signal),
             Told::Refused { reason, .. } => self.enter_refused(*reason),
-            Told::Indicator(_) => {}
+            Told::Indicator(_) | Told::Outcome(_) | Told::Score(_) => {}
         }
         true
     }

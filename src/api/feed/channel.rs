@@ -71,7 +71,7 @@ impl Channel {
             Told::Anomaly(_) => Self::Anomalies,
             Told::Forecast(_) => Self::Forecasts,
             Told::Signal(_) => Self::Signals,
-            Told::Refused { .. } => return None,
+            Told::Outcome(_) | Told::Score(_) | Told::Refused { .. } => return None,
         })
     }
 

@@ -107,7 +107,9 @@ impl Message {
             Told::Anomaly(anomaly) => shape::anomaly(label, anomaly, telling.cause_seq, out),
             Told::Forecast(forecast) => shape::forecast(label, forecast, telling.cause_seq, out),
             Told::Signal(signal) => shape::signal(label, signal, telling.cause_seq, out),
-            Told::Refused { .. } => unreachable!("refusals have no channel"),
+            Told::Outcome(_) | Told::Score(_) | Told::Refused { .. } => {
+                unreachable!("outcomes, scores and refusals have no channel")
+            }
         }
         out.push(b'}');
     }

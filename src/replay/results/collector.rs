@@ -179,7 +179,7 @@ impl OutputSink for CollectorSink<'_> {
     fn accept(&mut self, cause_seq: u64, output: Output<'_>) {
         let (collector, instrument) = (&mut *self.collector, self.instrument);
         match output {
-            Output::Trade(_) | Output::Refused { .. } => {}
+            Output::Trade(_) | Output::Outcome(_) | Output::Score(_) | Output::Refused { .. } => {}
             Output::Anomaly(anomaly) => {
                 collector.insight(instrument, Table::Anomalies, anomaly.exchange_at, |label, out| {
                     shape::anomaly(label, anomaly, cause_seq, out)

@@ -95,7 +95,7 @@ impl Row {
             Told::Anomaly(_) => Some(Table::Anomalies),
             Told::Forecast(_) => Some(Table::Forecasts),
             Told::Signal(_) => Some(Table::Signals),
-            Told::Trade(_) | Told::Refused { .. } => None,
+            Told::Trade(_) | Told::Outcome(_) | Told::Score(_) | Told::Refused { .. } => None,
         }
     }
 
@@ -130,7 +130,7 @@ impl Row {
                 self.insight(at, id, None, signal.kind.name(), Some(signal.severity.name()));
                 self.fields(|out| shape::signal(label, signal, seq, out));
             }
-            Told::Trade(_) | Told::Refused { .. } => {}
+            Told::Trade(_) | Told::Outcome(_) | Told::Score(_) | Told::Refused { .. } => {}
         }
         true
     }

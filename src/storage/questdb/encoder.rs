@@ -158,7 +158,7 @@ impl Encoder {
                 shape::evidence_object(&signal.evidence, text);
                 signal_row(buffer, names, signal, utf8(text), seq)
             }
-            Told::Refused { .. } => return,
+            Told::Outcome(_) | Told::Score(_) | Told::Refused { .. } => return,
         };
         self.row(done.map_err(|error| error.to_string()), Some(instrument));
     }
