@@ -9,6 +9,7 @@ pub mod archive;
 pub mod candles;
 pub mod catalogue;
 pub mod desk;
+pub mod estimators;
 pub mod features;
 pub mod forecast;
 pub mod gaps;

@@ -7,8 +7,7 @@
 //! annualised. Assumes no drift. No value where the mean is below zero, which takes bars
 //! whose close or open lies outside their range. Amortised O(1) a bar.
 
-use std::f64::consts::LN_2;
-
+use crate::analytics::estimators::range_variance;
 use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
@@ -37,9 +36,7 @@ impl GarmanKlass {
 
 /// The estimate of the variance of log prices that one bar makes.
 pub fn variance(bar: &Bar<'_>) -> f64 {
-    let range = libm::log(bar.high / bar.low);
-    let change = libm::log(bar.close / bar.open);
-    0.5 * range * range - (2.0 * LN_2 - 1.0) * change * change
+    range_variance::garman_klass(bar.open, bar.high, bar.low, bar.close)
 }
 
 impl Indicator for GarmanKlass {

@@ -5,8 +5,7 @@
 //! Journal of Business 53 (1980). Per bar, not annualised. Assumes no drift, no gap between
 //! bars, and trading without pause. Amortised O(1) a bar.
 
-use std::f64::consts::LN_2;
-
+use crate::analytics::estimators::range_variance;
 use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
@@ -35,8 +34,7 @@ impl Parkinson {
 
 /// The estimate of the variance of log prices that one bar makes.
 pub fn variance(bar: &Bar<'_>) -> f64 {
-    let range = libm::log(bar.high / bar.low);
-    range * range / (4.0 * LN_2)
+    range_variance::parkinson(bar.high, bar.low)
 }
 
 impl Indicator for Parkinson {

@@ -6,6 +6,7 @@
 //! annualised. Knows nothing of gaps between bars. No value where the mean is below zero,
 //! which takes bars whose close or open lies outside their range. Amortised O(1) a bar.
 
+use crate::analytics::estimators::range_variance;
 use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
@@ -34,9 +35,7 @@ impl RogersSatchell {
 
 /// The estimate of the variance of log prices that one bar makes.
 pub fn variance(bar: &Bar<'_>) -> f64 {
-    let above = libm::log(bar.high / bar.close) * libm::log(bar.high / bar.open);
-    let below = libm::log(bar.low / bar.close) * libm::log(bar.low / bar.open);
-    above + below
+    range_variance::rogers_satchell(bar.open, bar.high, bar.low, bar.close)
 }
 
 impl Indicator for RogersSatchell {

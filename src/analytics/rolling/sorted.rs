@@ -44,6 +44,11 @@ impl SortedWindow {
         self.sorted.is_empty()
     }
 
+    /// The value that `at` others stand before in order of size; `at` below [`len`](Self::len).
+    pub fn smallest(&self, at: usize) -> f64 {
+        self.sorted[at]
+    }
+
     /// The middle value, or the mean of the middle two; `None` without values.
     pub fn median(&self) -> Option<f64> {
         let n = self.sorted.len();
