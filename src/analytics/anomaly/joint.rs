@@ -1,0 +1,120 @@
+//! The joint vector: several features of a candle as one point, for detectors that look at all of them at once.
+//!
+//! Each feature is put in units of its own spread: exponentially weighted mean and deviation of the candles
+//! before, with a floor under the deviation, so that a point never depends on what came after it. What a ready
+//! candle does not say counts as usual. An outlier teaches no more than [`LEARN_MAX`] deviations.
+
+use crate::analytics::estimators::moments::EwMoments;
+use crate::analytics::features::Features;
+use crate::analytics::rolling::state::State;
+use crate::domain::insight::{Evidence, Fact};
+
+pub const DIMENSIONS: usize = 5;
+
+/// What the numbers of a point are about.
+pub const NAMES: [&str; DIMENSIONS] = ["return", "volume", "trade_count", "range", "taker_imbalance"];
+
+/// Weight of the newest candle: half of the weight lies on the last 700.
+const WEIGHT: f64 = 0.001;
+/// Candles before a deviation means something.
+const WARM_UP: u64 = 60;
+/// Smallest deviation, in each feature's own unit.
+const FLOORS: [f64; DIMENSIONS] = [0.1, 0.1, 0.1, 0.1, 0.05];
+/// A candle that did not move has a range all the same: a hundredth of a basis point.
+const RANGE_FLOOR: f64 = 1e-6;
+const LEARN_MAX: f64 = 6.0;
+
+/// Makes points of features.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JointVector {
+    moments: [EwMoments; DIMENSIONS],
+}
+
+impl Default for JointVector {
+    fn default() -> Self {
+        Self { moments: std::array::from_fn(|_| EwMoments::with_even_start(WEIGHT)) }
+    }
+}
+
+/// How far each feature is from its mean, in deviations.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    pub distances: [f64; DIMENSIONS],
+}
+
+impl JointVector {
+    /// The point of the next candle; `None` while there is nothing to compare it with.
+    pub fn next(&mut self, features: &Features) -> Option<Point> {
+        let values = [
+            Some(features.scaled_return),
+            Some(features.log_volume),
+            features.log_trade_count,
+            Some(libm::log(features.range.max(RANGE_FLOOR))),
+            features.taker_imbalance,
+        ];
+        let mut distances = [0.0; DIMENSIONS];
+        let is_warm = self.moments[0].count() >= WARM_UP;
+        for (i, (moments, value)) in self.moments.iter_mut().zip(values).enumerate() {
+            let Some(value) = value else { continue };
+            let (mean, variance) = (moments.mean().unwrap_or(value), moments.variance().unwrap_or(0.0));
+            let deviation = variance.sqrt().max(FLOORS[i]);
+            distances[i] = (value - mean) / deviation;
+            let reach = LEARN_MAX * deviation;
+            let learned = if is_warm { value.clamp(mean - reach, mean + reach) } else { value };
+            moments.push(learned);
+        }
+        is_warm.then_some(Point { distances })
+    }
+
+    /// Visits every word of mutable state.
+    pub fn state(&mut self, state: &mut State<'_>) {
+        self.moments.iter_mut().for_each(|moments| moments.state(state));
+    }
+}
+
+impl Point {
+    /// The same between 0 and 1, the mean at one half: half of the room for the inner two deviations on
+    /// either side, the rest for whatever lies beyond. Of exact operations alone.
+    pub fn in_unit_cube(&self) -> [f64; DIMENSIONS] {
+        self.distances.map(|distance| 0.5 + distance / (2.0 * (2.0 + distance.abs())))
+    }
+
+    /// All distances, and which feature is farthest from its mean: what a person can check.
+    pub fn evidence(&self) -> Evidence {
+        let mut farthest = 0;
+        for i in 1..DIMENSIONS {
+            if self.distances[i].abs() > self.distances[farthest].abs() {
+                farthest = i;
+            }
+        }
+        let evidence = Evidence::default().with("farthest", Fact::Text(NAMES[farthest].into()));
+        NAMES.into_iter().zip(self.distances).fold(evidence, |evidence, (name, distance)| {
+            evidence.with(format!("{name}_z"), Fact::Number(distance))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analytics::anomaly::trial::{Market, features};
+
+    #[test]
+    fn a_point_is_silent_at_first_and_says_what_is_far() {
+        let (mut vector, mut market) = (JointVector::default(), Market::new(1));
+        let warm: Vec<_> = (0..500).map(|_| vector.next(&market.next()).is_some()).collect();
+        assert_eq!(warm.iter().position(|is_warm| *is_warm), Some(60));
+        let before = vector.clone();
+        let point = vector.next(&features(0.0, 30.0)).unwrap();
+        assert!(point.distances[1] > 10.0 && point.distances[0].abs() < 2.0, "{point:?}");
+        let evidence = point.evidence();
+        assert_eq!(evidence.0[0].1, Fact::Text("volume".into()));
+        assert!(point.in_unit_cube().iter().all(|place| (0.0..=1.0).contains(place)), "{point:?}");
+        // An outlier hardly moves what the next one is measured by.
+        let again = vector.next(&features(0.0, 30.0)).unwrap();
+        assert!(again.distances[1] > 0.9 * point.distances[1], "{again:?}");
+        // What is not known is as usual.
+        let mut vector = before;
+        assert_eq!(vector.next(&features(0.0, 3.0)).unwrap().distances[2], 0.0);
+    }
+}
