@@ -1,5 +1,5 @@
-//! The dashboards ask for what there is: metrics that are exposed, tables that are made, sources that are
-//! provisioned.
+//! The dashboards ask for what there is: metrics that are exposed, sources that are provisioned. That they get data
+//! is held by `tests/panels.rs`, that they are what Grafana reads by `.ci/boards`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -79,7 +79,7 @@ fn panels_ask_for_metrics_that_are_exposed() {
     for (path, board) in &boards {
         let mut expressions = Vec::new();
         texts(board, "expr", &mut expressions);
-        texts(board, "definition", &mut expressions);
+        texts(board, "query", &mut expressions);
         assert!(expressions.len() > 5, "{}", path.display());
         asked.extend(expressions.into_iter().map(|expression| (path.display().to_string(), expression)));
     }

@@ -18,6 +18,7 @@ pub fn tapewatch(arguments: &[&str]) -> Output {
 }
 
 /// Runs `tapewatch replay INPUTS.. --out OUT --json FLAGS..`; gives back the summary.
+#[allow(dead_code, reason = "each integration test is a crate of its own and uses what it needs")]
 pub fn replay(inputs: &[&Path], out: &Path, flags: &[&str]) -> Value {
     let mut arguments = vec!["replay"];
     arguments.extend(inputs.iter().map(|path| path.to_str().expect("a plain path")));

@@ -23,7 +23,14 @@ pub struct Server {
     jar: PathBuf,
     dir: tempfile::TempDir,
     pub http_address: String,
+    /// Its own health and metrics.
+    pub min_address: String,
+    /// PostgreSQL's protocol; [`READER`] may read.
+    pub pg_address: String,
 }
+
+/// Name and password of a user who may only read, as docker-compose.yml has one for Grafana.
+pub const READER: (&str, &str) = ("grafana", "of the reader");
 
 /// A running server; `None`, with a line that says so, where it cannot be had.
 ///
@@ -53,17 +60,20 @@ pub fn start() -> Option<Server> {
     fs::create_dir_all(dir.path().join("tmp")).unwrap();
     let settings = format!(
         "telemetry.enabled=false\nhttp.bind.to=127.0.0.1:{http}\nhttp.min.net.bind.to=127.0.0.1:{min}\n\
-         pg.net.bind.to=127.0.0.1:{pg}\nline.tcp.enabled=false\nmetrics.enabled=true\nshared.worker.count=2\n\
+         pg.net.bind.to=127.0.0.1:{pg}\npg.readonly.user.enabled=true\npg.readonly.user={}\n\
+         pg.readonly.password={}\nline.tcp.enabled=false\nmetrics.enabled=true\nshared.worker.count=2\n\
          http.min.worker.count=1\nline.auto.create.new.tables=false\nline.auto.create.new.columns=false\n\
          dev.mode.enabled=true\ncairo.writer.data.append.page.size=256k\n\
          cairo.writer.data.index.key.append.page.size=256k\ncairo.writer.data.index.value.append.page.size=256k\n\
          cairo.system.writer.data.append.page.size=64k\ncairo.wal.writer.data.append.page.size=128k\n\
-         cairo.o3.column.memory.size=256k\n"
+         cairo.o3.column.memory.size=256k\n",
+        READER.0, READER.1,
     );
     fs::write(dir.path().join("q/conf/server.conf"), settings).unwrap();
-    let http_address = format!("127.0.0.1:{http}");
+    let address = |port: u16| format!("127.0.0.1:{port}");
     let child = spawn(&jar, dir.path());
-    let server = Server { child, jar, dir, http_address };
+    let (http_address, min_address, pg_address) = (address(http), address(min), address(pg));
+    let server = Server { child, jar, dir, http_address, min_address, pg_address };
     server.wait();
     Some(server)
 }
