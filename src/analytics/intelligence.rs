@@ -10,10 +10,12 @@ use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding};
 use crate::analytics::features::FeatureMaker;
 use crate::analytics::forecast::forecaster::{Forecaster, ForecasterEntry};
 use crate::analytics::rolling::state::State;
-use crate::analytics::signals::rule::{Occasion, Rule, RuleEntry, Scope};
+use crate::analytics::signals::facts::with_candle;
+use crate::analytics::signals::rule::{Closed, Occasion, Rule, RuleEntry, Scope};
+use crate::analytics::signals::settings::RuleSettings;
 use crate::domain::candle::{Candle, CandleState};
 use crate::domain::event::WatchStatus;
-use crate::domain::insight::{Anomaly, Evidence, Fact, Forecast, InsightId, Role, Signal};
+use crate::domain::insight::{Anomaly, Forecast, InsightId, Role, Signal};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::output::{DataState, Output, OutputSink};
@@ -26,7 +28,7 @@ pub struct IntelligencePlan {
     pub intervals: Vec<Interval>,
     pub detectors: Vec<Model<DetectorEntry>>,
     pub forecasters: Vec<Model<ForecasterEntry>>,
-    pub rules: Vec<&'static RuleEntry>,
+    pub rules: Vec<RuleSettings>,
     /// Candles ahead, ascending.
     pub horizons: Vec<u32>,
 }
@@ -68,9 +70,14 @@ impl IntelligencePlan {
                 .iter()
                 .map(|&entry| Model { entry, name: named(entry.name, entry.version) })
                 .collect(),
-            rules: rules.to_vec(),
+            rules: rules.iter().map(|&entry| RuleSettings::of(entry)).collect(),
             horizons: horizons.to_vec(),
         }
+    }
+
+    /// The same with rules that are set.
+    pub fn with_rules(self, rules: Vec<RuleSettings>) -> Self {
+        Self { rules, ..self }
     }
 
     /// Whether anything runs at all.
@@ -88,7 +95,7 @@ impl IntelligencePlan {
             intervals.join(" "),
             names(self.detectors.iter().map(|model| &*model.name).collect()),
             names(self.forecasters.iter().map(|model| &*model.name).collect()),
-            names(self.rules.iter().map(|entry| entry.name).collect()),
+            self.rules.iter().map(RuleSettings::canonical).collect::<Vec<_>>().join(" "),
             horizons.join(" "),
         )
     }
@@ -123,8 +130,8 @@ struct Mind {
 impl Intelligence {
     pub fn new(instrument: &Instrument, plan: &IntelligencePlan) -> Self {
         let built = |scope: Scope| -> Vec<(&'static RuleEntry, Box<dyn Rule>)> {
-            let rules = plan.rules.iter().filter(|entry| entry.scope == scope);
-            rules.map(|entry| (*entry, (entry.build)())).collect()
+            let rules = plan.rules.iter().filter(|settings| settings.entry.scope == scope);
+            rules.map(|settings| (settings.entry, (settings.entry.build)(settings))).collect()
         };
         let minds = plan.intervals.iter().map(|&interval| Mind {
             interval,
@@ -263,30 +270,17 @@ impl Mind {
         anomalies.iter().for_each(|anomaly| out.accept(cause_seq, Output::Anomaly(anomaly)));
         forecasts.iter().for_each(|forecast| out.accept(cause_seq, Output::Forecast(forecast)));
         let data_state = anomalies.iter().map(|anomaly| anomaly.data_state).max().unwrap_or(rests_on(1));
-        let occasion = Occasion::Candle { candle, anomalies: &anomalies, forecasts: &forecasts, data_state };
+        let occasion = Occasion::Candle(Closed {
+            candle,
+            anomalies: &anomalies,
+            forecasts: &forecasts,
+            data_state,
+            whole,
+        });
         for (entry, rule) in &mut self.rules {
             tell_signal(entry, &mut **rule, &occasion, instrument, &interval, cause_seq, out);
         }
     }
-}
-
-/// What the candle was, for whoever reads the evidence.
-fn with_candle(mut evidence: Evidence, candle: &Candle) -> Evidence {
-    evidence = evidence
-        .with("interval", Fact::Text(candle.interval.to_string().into()))
-        .with("open_time", Fact::At(candle.open_at));
-    if let Some(prices) = candle.prices {
-        let mut text = Vec::new();
-        prices.close.decimal().write_to(&mut text);
-        evidence = evidence.with("close", Fact::Decimal(String::from_utf8_lossy(&text).into_owned()));
-    }
-    let mut text = Vec::new();
-    candle.volume.write_to(&mut text);
-    evidence = evidence.with("volume", Fact::Decimal(String::from_utf8_lossy(&text).into_owned()));
-    if let Some(count) = candle.trade_count {
-        evidence = evidence.with("trade_count", Fact::Count(i64::try_from(count).unwrap_or(i64::MAX)));
-    }
-    evidence.with("revision", Fact::Count(i64::from(candle.revision)))
 }
 
 fn tell_signal(

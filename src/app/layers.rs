@@ -39,13 +39,15 @@ pub enum Value {
     Text(String),
     /// A whole number, as written.
     Whole(String),
+    /// A number with a point or an exponent, as written.
+    Fraction(String),
     Boolean(bool),
     List(Vec<String>),
     /// A list of whole numbers, as written.
     Wholes(Vec<String>),
     /// From a variable or a flag: text, number, boolean or list, as the key has it.
     Raw(String),
-    /// A kind that no key has (a date, a fraction, a list of tables), in words.
+    /// A kind that no key has (a date, a list of tables), in words.
     Other(&'static str),
     /// `[name]` with nothing in it.
     EmptyTable,
@@ -56,6 +58,8 @@ pub enum Value {
 pub struct Setting {
     pub value: Value,
     pub origin: Origin,
+    /// Of two settings the one with the greater number came from the higher layer.
+    pub layer: u32,
 }
 
 /// What is wrong with a setting, or with a line.
@@ -74,23 +78,28 @@ pub struct Problem {
 #[derive(Clone, Debug, Default)]
 pub struct Layers {
     settings: BTreeMap<String, Setting>,
+    /// Layers until now.
+    layer: u32,
     problems: Vec<Problem>,
 }
 
 impl Layers {
     /// The embedded default.
     pub fn put_default(&mut self, text: &str) {
+        self.layer += 1;
         self.put_toml(text, &|_| Origin::Default);
     }
 
     /// A TOML file.
     pub fn put_file(&mut self, name: &str, text: &str) {
+        self.layer += 1;
         self.put_toml(text, &|line| Origin::File { name: name.to_owned(), line: Some(line) });
     }
 
     /// Lines `NAME=value`, optionally behind `export`, values optionally in quotes. Other
     /// programs read the file too: variables that are not ours are passed over.
     pub fn put_dotenv(&mut self, text: &str) {
+        self.layer += 1;
         for (index, line) in text.lines().enumerate() {
             let line_of = || Origin::Dotenv { line: index + 1 };
             let assignment = line.trim().trim_start_matches("export ").trim_start();
@@ -111,6 +120,7 @@ impl Layers {
 
     /// The variables of the process, ours and others.
     pub fn put_environment(&mut self, variables: impl IntoIterator<Item = (String, String)>) {
+        self.layer += 1;
         for (variable, value) in variables {
             if variable.starts_with(VARIABLE_PREFIX) {
                 self.put_variable(&variable, &value, Origin::Environment { variable: variable.clone() });
@@ -120,6 +130,7 @@ impl Layers {
 
     /// `flag` as typed, `--intervals`.
     pub fn put_flag(&mut self, key: &str, flag: &'static str, value: &str) {
+        self.layer += 1;
         self.put(key.to_owned(), Value::Raw(value.to_owned()), Origin::Flag { flag });
     }
 
@@ -163,6 +174,17 @@ impl Layers {
             self.complain(key, format!("must be a whole number from 0 to {max}"));
         }
         number
+    }
+
+    /// The finite number of a key; whoever asks says what is allowed where there is none.
+    pub fn number(&self, key: &str) -> Option<f64> {
+        let number = match &self.settings.get(key)?.value {
+            Value::Whole(text) | Value::Fraction(text) | Value::Raw(text) => {
+                text.replace('_', "").parse().ok()
+            }
+            _ => None,
+        };
+        number.filter(|number: &f64| number.is_finite())
     }
 
     /// `true` or `false`.
@@ -233,7 +255,7 @@ impl Layers {
     }
 
     fn put(&mut self, key: String, value: Value, origin: Origin) {
-        self.settings.insert(key, Setting { value, origin });
+        self.settings.insert(key, Setting { value, origin, layer: self.layer });
     }
 
     fn put_variable(&mut self, name: &str, value: &str, origin: Origin) {
@@ -281,7 +303,7 @@ fn plain(value: &DeValue<'_>) -> Value {
     match value {
         DeValue::String(text) => Value::Text(text.to_string()),
         DeValue::Integer(number) => Value::Whole(number.to_string()),
-        DeValue::Float(_) => Value::Other("a fraction"),
+        DeValue::Float(number) => Value::Fraction(number.to_string()),
         DeValue::Boolean(boolean) => Value::Boolean(*boolean),
         DeValue::Datetime(_) => Value::Other("a date"),
         DeValue::Array(items) => {
@@ -372,7 +394,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) | Self::Raw(text) => write!(f, "{text:?}"),
-            Self::Whole(text) => f.write_str(text),
+            Self::Whole(text) | Self::Fraction(text) => f.write_str(text),
             Self::Boolean(boolean) => write!(f, "{boolean}"),
             Self::List(items) => write!(f, "{items:?}"),
             Self::Wholes(items) => write!(f, "[{}]", items.join(", ")),
@@ -476,7 +498,7 @@ mod tests {
                 "my.toml:1: a = 1: must be text in quotes",
                 "my.toml:2: b = \"x\": must be a whole number from 0 to 5",
                 "my.toml:3: c = [1]: must be a list of texts, like [\"a\", \"b\"]",
-                "my.toml:5: d = <a fraction>: must be a whole number from 0 to 5",
+                "my.toml:5: d = 1.5: must be a whole number from 0 to 5",
                 "my.toml:6: e = <an empty table>: must be text in quotes",
             ],
         );

@@ -268,6 +268,14 @@ impl Severity {
             Self::Critical => "critical",
         }
     }
+
+    /// One step further, if there is one.
+    pub fn raised(self) -> Self {
+        match self {
+            Self::Info => Self::Warning,
+            Self::Warning | Self::Critical => Self::Critical,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,7 +4,7 @@
 //! Told once for each gap, and once for each time a subscription goes silent.
 
 use crate::analytics::rolling::state::State;
-use crate::analytics::signals::rule::{Occasion, Rule, RuleEntry, Scope, Verdict};
+use crate::analytics::signals::rule::{Occasion, Rule, RuleEntry, Scope, Verdict, any};
 use crate::domain::event::WatchStatus;
 use crate::domain::insight::{Evidence, Fact, Severity, SignalKind};
 use crate::domain::output::{DataState, Gap, GapState};
@@ -15,15 +15,19 @@ pub const ENTRY: RuleEntry = RuleEntry {
     kind: SignalKind::Quality,
     summary: "a gap that the venue cannot fill, a subscription that went silent, a symbol that is not listed",
     scope: Scope::Instrument,
-    build: || Box::new(DataQuality { last: WatchStatus::Live }),
+    severity: Severity::Warning,
+    parameters: &[],
+    check: any,
+    build: |settings| Box::new(DataQuality { severity: settings.severity, last: WatchStatus::Live }),
 };
 
 struct DataQuality {
+    severity: Severity,
     last: WatchStatus,
 }
 
 impl DataQuality {
-    fn of_gap(gap: &Gap) -> Verdict {
+    fn of_gap(&self, gap: &Gap) -> Verdict {
         let mut evidence = Evidence::default()
             .with("gap_id", Fact::Text(gap.id.to_string().into()))
             .with("gap_kind", Fact::Text(gap.kind.name().into()));
@@ -36,7 +40,7 @@ impl DataQuality {
                 .with("last_missing_id", Fact::Text(last.to_string().into()));
         }
         evidence = evidence.with("from", Fact::At(gap.from)).with("to", Fact::At(gap.to));
-        verdict(gap.to, Severity::Warning, message, evidence)
+        verdict(gap.to, self.severity, message, evidence)
     }
 }
 
@@ -56,8 +60,8 @@ fn verdict(at: UnixNanos, severity: Severity, message: String, evidence: Evidenc
 impl Rule for DataQuality {
     fn consider(&mut self, occasion: &Occasion<'_>) -> Option<Verdict> {
         match occasion {
-            Occasion::Candle { .. } => None,
-            Occasion::Gap(gap) => (gap.state == GapState::Unfillable).then(|| Self::of_gap(gap)),
+            Occasion::Candle(_) => None,
+            Occasion::Gap(gap) => (gap.state == GapState::Unfillable).then(|| self.of_gap(gap)),
             Occasion::Status { at, status } => {
                 if std::mem::replace(&mut self.last, *status) == *status {
                     return None;
@@ -67,11 +71,11 @@ impl Rule for DataQuality {
                     WatchStatus::Live | WatchStatus::Down => None,
                     WatchStatus::Stale => {
                         let message = "no trades for longer than this market is ever silent".to_owned();
-                        Some(verdict(*at, Severity::Warning, message, evidence))
+                        Some(verdict(*at, self.severity, message, evidence))
                     }
                     WatchStatus::Unlisted => {
                         let message = "the venue does not list this symbol".to_owned();
-                        Some(verdict(*at, Severity::Warning, message, evidence))
+                        Some(verdict(*at, self.severity, message, evidence))
                     }
                 }
             }

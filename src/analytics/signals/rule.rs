@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use crate::analytics::rolling::state::State;
+use crate::analytics::signals::settings::{RuleParameter, RuleSettings};
 use crate::domain::candle::Candle;
 use crate::domain::event::WatchStatus;
 use crate::domain::insight::{Action, Anomaly, Evidence, Forecast, Severity, SignalKind};
@@ -15,12 +16,35 @@ use crate::domain::time::UnixNanos;
 /// What a rule may look at.
 #[derive(Clone, Copy, Debug)]
 pub enum Occasion<'a> {
-    /// A candle closed.
-    Candle { candle: &'a Candle, anomalies: &'a [Anomaly], forecasts: &'a [Forecast], data_state: DataState },
+    /// A candle closed that no hole touches.
+    Candle(Closed<'a>),
     /// A gap opened or changed.
     Gap(&'a Gap),
     /// The venue's side of the instrument changed.
     Status { at: UnixNanos, status: WatchStatus },
+}
+
+/// A candle, with what was made of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Closed<'a> {
+    pub candle: &'a Candle,
+    pub anomalies: &'a [Anomaly],
+    pub forecasts: &'a [Forecast],
+    pub data_state: DataState,
+    /// Whole candles since the last hole, this one included.
+    pub whole: u64,
+}
+
+impl Closed<'_> {
+    /// What something rests on that looks at so many candles.
+    pub fn rests_on(&self, candles: u64) -> DataState {
+        if self.whole < candles { DataState::Partial } else { self.data_state }
+    }
+
+    /// The close; `None` where nothing traded.
+    pub fn close(&self) -> Option<f64> {
+        self.candle.prices.map(|prices| prices.close.decimal().to_f64())
+    }
 }
 
 /// What a rule tells; name, id and instrument are added by whoever asked it.
@@ -63,5 +87,16 @@ pub struct RuleEntry {
     /// One sentence for people.
     pub summary: &'static str,
     pub scope: Scope,
-    pub build: fn() -> Box<dyn Rule>,
+    /// Of what it tells, unless it is set otherwise.
+    pub severity: Severity,
+    /// Besides the severity.
+    pub parameters: &'static [RuleParameter],
+    /// What its parameters must be to each other; a fragment that says what is allowed.
+    pub check: fn(&RuleSettings) -> Result<(), &'static str>,
+    pub build: fn(&RuleSettings) -> Box<dyn Rule>,
+}
+
+/// For `check` where each parameter stands for itself.
+pub fn any(_: &RuleSettings) -> Result<(), &'static str> {
+    Ok(())
 }

@@ -1,10 +1,12 @@
 //! A burst of volume: far more traded in a candle than the market's own rhythm explains.
 //!
 //! Rests on the detectors' findings in the volume. A burst is told when it begins: candles that go on with
-//! it are part of it, until one is calm again, and never more than once in [`COOL_DOWN`] candles.
+//! it are part of it, until it is calm again.
 
 use crate::analytics::rolling::state::State;
-use crate::analytics::signals::rule::{Occasion, Rule, RuleEntry, Scope, Verdict};
+use crate::analytics::signals::pace::Pace;
+use crate::analytics::signals::rule::{Occasion, Rule, RuleEntry, Scope, Verdict, any};
+use crate::analytics::signals::settings::RuleParameter;
 use crate::domain::insight::{Anomaly, Fact, Severity, SignalKind};
 
 pub const ENTRY: RuleEntry = RuleEntry {
@@ -12,33 +14,27 @@ pub const ENTRY: RuleEntry = RuleEntry {
     kind: SignalKind::Anomaly,
     summary: "far more traded in a candle than in those before; critical where the price moved too",
     scope: Scope::Interval,
-    build: || Box::new(VolumeBurst::default()),
+    severity: Severity::Warning,
+    parameters: &[RuleParameter::cooldown(5), RuleParameter::hysteresis(1)],
+    check: any,
+    build: |settings| Box::new(VolumeBurst { severity: settings.severity, pace: Pace::new(settings) }),
 };
 
-/// Candles from one burst to the next, at least.
-const COOL_DOWN: u64 = 5;
-
-#[derive(Default)]
 struct VolumeBurst {
-    /// Candles since the last was told; none was: far above the cool-down.
-    since: Option<u64>,
-    bursting: bool,
+    severity: Severity,
+    pace: Pace,
 }
 
 impl Rule for VolumeBurst {
     fn consider(&mut self, occasion: &Occasion<'_>) -> Option<Verdict> {
-        let Occasion::Candle { candle, anomalies, data_state, .. } = occasion else { return None };
-        self.since = self.since.map(|since| since.saturating_add(1));
+        let Occasion::Candle(closed) = occasion else { return None };
+        let (candle, anomalies) = (closed.candle, closed.anomalies);
         let found = |channel: &str| anomalies.iter().find(|anomaly| anomaly.channel == channel);
-        let Some(volume) = found("volume") else {
-            self.bursting = false;
-            return None;
-        };
-        let told_lately = self.since.is_some_and(|since| since < COOL_DOWN);
-        if std::mem::replace(&mut self.bursting, true) || told_lately {
+        let burst = found("volume");
+        if !self.pace.step(burst.is_some()) {
             return None;
         }
-        self.since = Some(0);
+        let volume = burst?;
         let moved = found("return");
         let number = |anomaly: &Anomaly, name: &str| match anomaly.evidence.0.iter().find(|(n, _)| n == name)
         {
@@ -65,19 +61,18 @@ impl Rule for VolumeBurst {
         }
         evidence = evidence.with("anomaly_id", Fact::Text(volume.id.to_string().into()));
         Some(Verdict {
-            severity: if moved.is_some() { Severity::Critical } else { Severity::Warning },
+            severity: if moved.is_some() { self.severity.raised() } else { self.severity },
             action: None,
             exchange_at: candle.close_at,
             score: volume.score,
             message,
             evidence,
             models: vec![volume.detector.clone()],
-            data_state: *data_state,
+            data_state: closed.data_state,
         })
     }
 
     fn state(&mut self, state: &mut State<'_>) {
-        state.option_word(&mut self.since);
-        state.bool(&mut self.bursting);
+        self.pace.state(state);
     }
 }

@@ -1,4 +1,9 @@
-//! `[intelligence]`: which models and rules run, on which intervals.
+//! `[intelligence]`: which models and rules run, on which intervals, and how the rules are set.
+//!
+//! A list `rules` and tables `[intelligence.rules.NAME]` cannot stand in one TOML file: a file with tables chooses by
+//! `chosen` in `[intelligence.rules]`. The list of the higher layer wins.
+
+use std::fmt::Write;
 
 use crate::analytics::anomaly::DETECTORS;
 use crate::analytics::anomaly::detector::DetectorEntry;
@@ -7,7 +12,10 @@ use crate::analytics::forecast::forecaster::ForecasterEntry;
 use crate::analytics::intelligence::IntelligencePlan;
 use crate::analytics::signals::RULES;
 use crate::analytics::signals::rule::RuleEntry;
+use crate::analytics::signals::settings::RuleSettings;
+use crate::app::config::read_word;
 use crate::app::layers::{Layers, Origin};
+use crate::domain::insight::Severity;
 use crate::domain::interval::Interval;
 
 /// Shorter candles are mostly noise, unless somebody asks for them.
@@ -19,10 +27,25 @@ const HORIZONS_MAX: usize = 16;
 pub fn read(layers: &mut Layers, intervals: &[Interval]) -> Option<IntelligencePlan> {
     let detectors = members(layers, "detectors", DETECTORS, |entry: &DetectorEntry| entry.name);
     let forecasters = members(layers, "forecasters", FORECASTERS, |entry: &ForecasterEntry| entry.name);
-    let rules = members(layers, "rules", RULES, |entry: &RuleEntry| entry.name);
+    let rules = read_rules(layers);
     let horizons = read_horizons(layers);
     let intervals = read_intervals(layers, intervals);
-    Some(IntelligencePlan::new(&intervals?, &detectors?, &forecasters?, &rules?, &horizons?))
+    let plan = IntelligencePlan::new(&intervals?, &detectors?, &forecasters?, &[], &horizons?);
+    Some(plan.with_rules(rules?))
+}
+
+/// The rules as a journal records them: which, and what is set otherwise than by default.
+pub fn recorded_rules(rules: &[RuleSettings]) -> String {
+    let names: Vec<_> = rules.iter().map(|rule| format!("\"{}\"", rule.entry.name)).collect();
+    let mut text = format!("[intelligence.rules]\nchosen = [{}]\n", names.join(", "));
+    for rule in rules {
+        let _ = writeln!(text, "[intelligence.rules.{}]", rule.entry.name);
+        let _ = writeln!(text, "severity = \"{}\"", rule.severity.name());
+        for (name, value) in rule.differences() {
+            let _ = writeln!(text, "{name} = {value}");
+        }
+    }
+    text
 }
 
 /// Members of a family by name, in the order of the catalogue.
@@ -32,18 +55,109 @@ fn members<E>(
     catalogue: &'static [E],
     name: fn(&E) -> &'static str,
 ) -> Option<Vec<&'static E>> {
-    let key = format!("intelligence.{family}");
-    let names = layers.list(&key)?;
+    members_of(layers, &format!("intelligence.{family}"), catalogue, name)
+}
+
+fn members_of<E>(
+    layers: &mut Layers,
+    key: &str,
+    catalogue: &'static [E],
+    name: fn(&E) -> &'static str,
+) -> Option<Vec<&'static E>> {
+    let names = layers.list(key)?;
     let mut whole = true;
     for given in &names {
         if !catalogue.iter().any(|entry| name(entry) == given) {
             let allowed: Vec<_> = catalogue.iter().map(name).collect();
-            layers.complain(&key, format!("{given:?} is unknown; allowed are {}", allowed.join(", ")));
+            layers.complain(key, format!("{given:?} is unknown; allowed are {}", allowed.join(", ")));
             whole = false;
         }
     }
     let chosen = catalogue.iter().filter(|entry| names.iter().any(|given| given == name(entry)));
     whole.then(|| chosen.collect())
+}
+
+const LIST: &str = "intelligence.rules";
+const CHOSEN: &str = "intelligence.rules.chosen";
+
+fn read_rules(layers: &mut Layers) -> Option<Vec<RuleSettings>> {
+    let layer = |key: &str| layers.get(key).map(|setting| setting.layer);
+    let key = if layer(CHOSEN) > layer(LIST) { CHOSEN } else { LIST };
+    let chosen = members_of(layers, key, RULES, |entry: &RuleEntry| entry.name);
+    let before = layers.problems().len();
+    refuse_unknown(layers, chosen.as_deref());
+    let rules: Vec<_> = RULES.iter().map(|entry| read_rule(layers, entry)).collect();
+    let chosen = chosen.filter(|_| layers.problems().len() == before)?;
+    Some(rules.into_iter().filter(|rule| chosen.iter().any(|entry| entry.name == rule.entry.name)).collect())
+}
+
+/// Tables of rules that there are not, or that are not chosen, and keys that a rule does not have.
+fn refuse_unknown(layers: &mut Layers, chosen: Option<&[&'static RuleEntry]>) {
+    let mut problems: Vec<(String, String)> = Vec::new();
+    for (key, _) in layers.iter() {
+        let Some((rule, name)) =
+            key.strip_prefix("intelligence.rules.").and_then(|rest| rest.split_once('.'))
+        else {
+            continue;
+        };
+        let Some(entry) = RULES.iter().find(|entry| entry.name == rule) else {
+            let allowed: Vec<_> = RULES.iter().map(|entry| entry.name).collect();
+            problems.push((
+                key.to_owned(),
+                format!("rule {rule} is unknown; allowed are {}", allowed.join(", ")),
+            ));
+            continue;
+        };
+        let is_known = name == "severity" || entry.parameters.iter().any(|parameter| parameter.name == name);
+        if !is_known {
+            let allowed: Vec<_> = std::iter::once("severity")
+                .chain(entry.parameters.iter().map(|parameter| parameter.name))
+                .collect();
+            let place = format!("allowed in [intelligence.rules.{rule}]: {}", allowed.join(", "));
+            problems.push((key.to_owned(), format!("unknown key; {place}")));
+        } else if chosen.is_some_and(|chosen| !chosen.iter().any(|other| other.name == rule)) {
+            let message =
+                format!("rule {rule} is set and not chosen; name it in `chosen` of [intelligence.rules]");
+            problems.push((key.to_owned(), message));
+        }
+    }
+    for (key, message) in problems {
+        layers.complain(&key, message);
+    }
+}
+
+/// What is wrong is complained about, and left as the entry has it.
+fn read_rule(layers: &mut Layers, entry: &'static RuleEntry) -> RuleSettings {
+    let mut settings = RuleSettings::of(entry);
+    let before = layers.problems().len();
+    let key = |name: &str| format!("intelligence.rules.{}.{name}", entry.name);
+    let severities = Severity::ALL.map(|severity| (severity.name(), severity));
+    if let Some(severity) = read_word(layers, &key("severity"), &severities) {
+        settings.severity = severity;
+    }
+    let mut given = None;
+    for parameter in entry.parameters {
+        let key = key(parameter.name);
+        if layers.get(&key).is_none() {
+            continue;
+        }
+        match layers.number(&key).filter(|value| parameter.allows(*value)) {
+            Some(value) => {
+                settings.set(parameter.name, value);
+                given.get_or_insert(key);
+            }
+            None => {
+                let kind = if parameter.whole { "a whole number" } else { "a number" };
+                layers.complain(&key, format!("must be {kind} from {} to {}", parameter.min, parameter.max));
+            }
+        }
+    }
+    if layers.problems().len() == before
+        && let (Some(key), Err(problem)) = (given, (entry.check)(&settings))
+    {
+        layers.complain(&key, problem);
+    }
+    settings
 }
 
 fn read_horizons(layers: &mut Layers) -> Option<Vec<u32>> {

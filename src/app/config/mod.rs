@@ -37,7 +37,7 @@ pub mod storage;
 pub const DEFAULT: &str = include_str!("../../../config/default.toml");
 
 /// Every key; `*` stands for the name of a venue.
-const KEYS: [&str; 19] = [
+const KEYS: [&str; 21] = [
     "data_dir",
     "engine.grace",
     "engine.indicators",
@@ -48,6 +48,8 @@ const KEYS: [&str; 19] = [
     "intelligence.horizons",
     "intelligence.intervals",
     "intelligence.rules",
+    "intelligence.rules.*.*",
+    "intelligence.rules.chosen",
     "journal.keep",
     "journal.keep_bytes",
     "log.format",
@@ -249,15 +251,15 @@ impl EngineConfig {
         let plan = &self.intelligence;
         format!(
             "[engine]\ngrace = \"{}\"\nintervals = [{}]\nindicators = [{}]\n\
-             [intelligence]\nintervals = [{}]\ndetectors = [{}]\nforecasters = [{}]\nrules = [{}]\nhorizons = {:?}\n",
+             [intelligence]\nintervals = [{}]\ndetectors = [{}]\nforecasters = [{}]\nhorizons = {:?}\n{}",
             quantity::print_duration(self.grace),
             texts(&self.intervals),
             quoted(self.indicators.iter().map(ToString::to_string).collect()),
             texts(&plan.intervals),
             quoted(plan.detectors.iter().map(|model| model.entry.name.to_owned()).collect()),
             quoted(plan.forecasters.iter().map(|model| model.entry.name.to_owned()).collect()),
-            quoted(plan.rules.iter().map(|rule| rule.name.to_owned()).collect()),
             plan.horizons,
+            intelligence::recorded_rules(&plan.rules),
         )
     }
 
@@ -356,8 +358,8 @@ fn allowed_beside(key: &str) -> String {
         .filter(|known| begins(known, &parts[..depth]))
         .filter_map(|known| known.split('.').nth(depth))
         .collect();
-    let names: Vec<_> =
-        names.into_iter().map(|name| if name == "*" { "the name of a venue" } else { name }).collect();
+    let any = if parts[0] == "intelligence" { "the name of a rule" } else { "the name of a venue" };
+    let names: Vec<_> = names.into_iter().map(|name| if name == "*" { any } else { name }).collect();
     let place =
         if depth == 0 { "at the top".to_owned() } else { format!("in [{}]", parts[..depth].join(".")) };
     format!("allowed {place}: {}", names.join(", "))
@@ -600,7 +602,8 @@ mod tests {
         assert_eq!(config.journal.keep_bytes, 50_000_000_000);
         assert_eq!(config.log, LogConfig { is_json: false, level: Level::Info });
         assert!(config.venues.is_empty());
-        for key in keys() {
+        // A list of rules and tables of rules cannot stand in one file: `chosen` is told in words.
+        for key in keys().filter(|key| !key.starts_with("intelligence.rules.")) {
             let last = key.rsplit('.').next().unwrap();
             let is_there =
                 DEFAULT.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{last} = ")));
@@ -691,6 +694,69 @@ mod tests {
     }
 
     #[test]
+    fn rules_are_set_and_checked() {
+        let config = Config::read(layers_with(
+            "[intelligence.rules]\nchosen = ['direction', 'anomaly']\n[intelligence.rules.direction]\nfee_bp = 7.5\ncooldown = 3",
+        ));
+        let rules = config.unwrap().engine.intelligence.rules;
+        let words: Vec<_> = rules.iter().map(|rule| rule.canonical()).collect();
+        assert_eq!(words, ["anomaly", "direction(cooldown=3,fee_bp=7.5)"]);
+
+        check_refused(
+            "[intelligence.rules]\nchosen = ['breakout', 'average_cross', 'nope']\n[intelligence.rules.breakout]\nwindow = 1\nmargin = 'x'\n\
+             severity = 'loud'\nheight = 3\n[intelligence.rules.average_cross]\nfast = 90\nslow = 2.5\n[intelligence.rules.brakeout]\nwindow = 5",
+            &[
+                "my.toml:2: intelligence.rules.chosen = [\"breakout\", \"average_cross\", \"nope\"]: \"nope\" is unknown; allowed are anomaly, ",
+                "my.toml:12: intelligence.rules.brakeout.window = 5: rule brakeout is unknown; allowed are anomaly, ",
+                "my.toml:7: intelligence.rules.breakout.height = 3: unknown key; allowed in [intelligence.rules.breakout]: severity, cooldown, hysteresis, window, margin, volume",
+                "my.toml:10: intelligence.rules.average_cross.slow = 2.5: must be a whole number from 2 to 10000",
+                "my.toml:6: intelligence.rules.breakout.severity = \"loud\": must be one of info, warning, critical",
+                "my.toml:4: intelligence.rules.breakout.window = 1: must be a whole number from 2 to 10000",
+                "my.toml:5: intelligence.rules.breakout.margin = \"x\": must be a number from 0 to 100",
+            ],
+        );
+        check_refused(
+            "[intelligence.rules.direction]\nfee_bp = 1",
+            &[
+                "my.toml:2: intelligence.rules.direction.fee_bp = 1: rule direction is set and not chosen; name it in `chosen`",
+            ],
+        );
+        check_refused(
+            "[intelligence.rules]\nchosen = ['average_cross']\n[intelligence.rules.average_cross]\nfast = 90",
+            &["my.toml:4: intelligence.rules.average_cross.fast = 90: `fast` must be below `slow`"],
+        );
+    }
+
+    #[test]
+    fn the_higher_layer_chooses_the_rules() {
+        let mut layers = layers_with("[intelligence.rules]\nchosen = ['breakout']");
+        layers.put_environment([("TAPEWATCH__INTELLIGENCE__RULES".to_owned(), "anomaly".to_owned())]);
+        let rules = Config::read(layers).unwrap().engine.intelligence.rules;
+        assert_eq!(rules.iter().map(|rule| rule.entry.name).collect::<Vec<_>>(), ["anomaly"]);
+    }
+
+    #[test]
+    fn the_embedded_default_tells_every_parameter_of_every_rule() {
+        for entry in crate::analytics::signals::RULES {
+            let head = format!("# [intelligence.rules.{}]", entry.name);
+            let table: Vec<&str> = DEFAULT
+                .lines()
+                .skip_while(|line| *line != head)
+                .skip(1)
+                .take_while(|line| !line.starts_with("# ["))
+                .collect();
+            let check = |name: &str, value: String| {
+                let line = format!("# {name} = {value}");
+                assert!(table.iter().any(|told| told.split("  ").next() == Some(&*line)), "{head}: {line}");
+            };
+            check("severity", format!("\"{}\"", entry.severity.name()));
+            for parameter in entry.parameters {
+                check(parameter.name, parameter.default.to_string());
+            }
+        }
+    }
+
+    #[test]
     fn tables_of_other_versions_are_noticed() {
         let config = Config::read(layers_with("[learning]\na = 1"));
         assert_eq!(config.unwrap().unread_tables().into_iter().collect::<Vec<_>>(), ["learning"]);
@@ -715,6 +781,7 @@ mod tests {
             "",
             "[engine]\ngrace = '0s'\nintervals = ['1s', 'volume:0.5']\nindicators = ['macd(5,9,3)']",
             "[intelligence]\nhorizons = [2]\nrules = []\nintervals = ['5m']",
+            "[intelligence.rules]\nchosen = ['breakout', 'data_quality']\n[intelligence.rules.breakout]\nwindow = 20\nmargin = 0.25\nseverity = 'critical'",
         ] {
             let config = Config::read(layers_with(file)).unwrap();
             let recorded = config.engine.recorded();
