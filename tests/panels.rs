@@ -29,8 +29,10 @@ use tapewatch::venues::simulator::config::{Limits, Pace, SimulatedVenue, Simulat
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-/// All panels must show something by then: models are warm after a minute, a candle of a minute closes.
+/// All panels must show something by then.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// Of the market before the service starts: fetched into its journal, so that models are trained.
+const PAST: Duration = Duration::from_secs(1_200);
 /// Of what Grafana makes `$__rate_interval`: four scrapes of the configuration.
 const RATE_INTERVAL: &str = "20s";
 const SCRAPE: &str = "1s";
@@ -65,12 +67,13 @@ impl House {
             folder.path().join("data"),
             database.http_address,
         );
-        let mut venues = Vec::new();
+        let now = clock::now();
+        let (mut venues, mut watched) = (Vec::new(), Vec::new());
         for (venue, count, rate) in [(SimulatedVenue::Binance, 2, 120.0), (SimulatedVenue::Coinbase, 1, 60.0)]
         {
             let named = named_symbols(venue, count);
             let symbols: Vec<&str> = named.iter().map(|symbol| symbol.split('@').next().unwrap()).collect();
-            let tape = GeneratedTape::new(venue, named.clone(), 7).expect("a market");
+            let tape = GeneratedTape::new(venue, named.clone(), 7).expect("a market").with_past(PAST, now);
             let (pace, limits) = (Pace::Even(rate), Limits::none());
             let plan = SimulatorConfig { pace, limits, seed: 7, ..SimulatorConfig::new(venue) };
             let simulator = Simulator::start(plan, Box::new(tape)).unwrap();
@@ -80,6 +83,7 @@ impl House {
                 simulator.ws_url(),
                 simulator.rest_url()
             ));
+            watched.extend(symbols.iter().map(|symbol| (venue.name(), (*symbol).to_owned())));
             venues.push(simulator);
         }
         let file = folder.path().join("tapewatch.toml");
@@ -87,6 +91,12 @@ impl House {
         let made = program::tapewatch(&["keys", "create", "--name", "prometheus", "--config", &text(&file)]);
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         let key = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+        let (from, to) = (UnixNanos(now.0 - PAST.as_nanos() as i64).to_string(), now.to_string());
+        for (venue, symbol) in &watched {
+            let which = ["--venue", venue, "--symbol", symbol, "--from", &from, "--to", &to];
+            let filled = program::tapewatch(&[&["backfill", "--config", &text(&file)][..], &which].concat());
+            assert!(filled.status.success(), "{symbol}: {}", String::from_utf8_lossy(&filled.stderr));
+        }
         let log = fs::File::create(folder.path().join("log")).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_tapewatch"));
         for (name, _) in std::env::vars_os() {
@@ -146,17 +156,17 @@ impl House {
             control(binance, "/simulator/fault?missing=now&count=2&symbol=ETH-USDT");
             control(coinbase, "/simulator/fault?cut=now");
         }
-        // Seldom, and not before the detectors are warm: what is usual is no anomaly.
-        if turn < 16 || turn % 3 != 0 {
+        // Seldom: what is usual is no anomaly.
+        if turn % 4 != 2 {
             return;
         }
-        let last = self.get("/api/v1/price/binance:BTC-USDT").unwrap_or_default();
-        let last: Value = serde_json::from_str(&last).unwrap_or_default();
-        if let Some(price) = last["price"].as_str() {
-            control(
-                binance,
-                &format!("/simulator/trade?symbol=BTC-USDT&price={price}&quantity=5000&side=buy"),
-            );
+        for (venue, name, symbol) in [(binance, "binance", "BTC-USDT"), (coinbase, "coinbase", "BTC-USD")] {
+            let last = self.get(&format!("/api/v1/price/{name}:{symbol}")).unwrap_or_default();
+            let last: Value = serde_json::from_str(&last).unwrap_or_default();
+            if let Some(price) = last["price"].as_str() {
+                let trade = format!("symbol={symbol}&price={price}&quantity=5000&side=buy");
+                control(venue, &format!("/simulator/trade?{trade}"));
+            }
         }
     }
 }
