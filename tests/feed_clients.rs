@@ -38,7 +38,7 @@ impl Engine {
         let (metrics, latency, health) = (Metrics::new(), Latency::default(), Health::default());
         let config = FeedConfig { clients_max: 3, ..FeedConfig::default() };
         let feed = Feed::start(config, &dir.join("feed"), &roster(), &metrics, &latency, &health).unwrap();
-        let board = Arc::new(Board::new(roster(), &["1m".parse().unwrap()], &metrics));
+        let board = Arc::new(Board::new(roster(), &["1m".parse().unwrap()]));
         let mut config = ApiConfig::on_loopback(dir.join("keys.json"));
         config.listen.set_port(port);
         let api = Api::new(config, board, None, metrics.clone(), latency, health).unwrap();

@@ -129,7 +129,7 @@ fn plug_api(
     parts: &mut Parts,
 ) -> Result<(), Failure> {
     let tools = &ground.tools;
-    let board = Arc::new(Board::new(ground.roster.clone(), &ground.config.engine.intervals, &tools.metrics));
+    let board = Arc::new(Board::new(ground.roster.clone(), &ground.config.engine.intervals));
     let (sink, thread) = board_sink::start(board.clone(), &tools.metrics)
         .map_err(|error| Failure::failed(format!("failed to start the board: {error}")))?;
     parts.sinks.push(sink);

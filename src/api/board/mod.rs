@@ -19,7 +19,6 @@ use crate::domain::insight::{Anomaly, Signal};
 use crate::domain::interval::Interval;
 use crate::domain::shape::Label;
 use crate::domain::told::{Roster, Told, Watch};
-use crate::runtime::metrics::Metrics;
 use crate::runtime::sink::{Batch, Telling};
 
 /// Anomalies and signals that are kept, of all instruments together.
@@ -46,14 +45,13 @@ pub struct Board {
     seats: Vec<Mutex<Seen>>,
     signals: Mutex<VecDeque<Found<Signal>>>,
     anomalies: Mutex<VecDeque<Found<Anomaly>>>,
-    metrics: Metrics,
     /// Batches that the full queue refused: counts are too low from then on.
     missed_batches: AtomicU64,
 }
 
 impl Board {
     /// `intervals`: those of which candles are told.
-    pub fn new(roster: Roster, intervals: &[Interval], metrics: &Metrics) -> Self {
+    pub fn new(roster: Roster, intervals: &[Interval]) -> Self {
         let trades_each = (TRADES_MAX / roster.len().max(1)).clamp(TRADES_EACH_MIN, TRADES_EACH_MAX);
         Self {
             labels: roster.iter().map(|(_, instrument)| Label::new(instrument)).collect(),
@@ -62,7 +60,6 @@ impl Board {
             anomalies: Mutex::default(),
             missed_batches: AtomicU64::new(0),
             intervals: intervals.to_vec(),
-            metrics: metrics.clone(),
             roster,
         }
     }
@@ -123,18 +120,8 @@ impl Board {
 
     fn enter_insight(&self, telling: &Telling) {
         match &telling.told {
-            Told::Signal(signal) => {
-                let labels = [signal.kind.name(), signal.severity.name()];
-                self.metrics.signals.with_label_values(&labels).inc();
-                keep(&self.signals, telling, (**signal).clone());
-            }
-            Told::Anomaly(anomaly) => {
-                self.metrics.anomalies.with_label_values(&[&*anomaly.detector]).inc();
-                keep(&self.anomalies, telling, (**anomaly).clone());
-            }
-            Told::Forecast(forecast) => {
-                self.metrics.predictions.with_label_values(&[&*forecast.model]).inc();
-            }
+            Told::Signal(signal) => keep(&self.signals, telling, (**signal).clone()),
+            Told::Anomaly(anomaly) => keep(&self.anomalies, telling, (**anomaly).clone()),
             _ => {}
         }
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::api::board::forming::Forming;
 use crate::domain::candle::{Candle, CandleState};
 use crate::domain::event::{Trade, TradeId, WatchStatus};
-use crate::domain::insight::{Fact, Forecast, Signal, SignalKind, Target};
+use crate::domain::insight::{Fact, Forecast, ModelScore, Signal, SignalKind, Target};
 use crate::domain::interval::Interval;
 use crate::domain::output::{Gap, GapId, GapState, Position, Refusal};
 use crate::domain::time::UnixNanos;
@@ -17,8 +17,9 @@ use crate::runtime::sink::Telling;
 const CLOSED_MAX: usize = 16;
 /// Gaps that are kept; beyond it the oldest filled one goes, else the oldest.
 const GAPS_MAX: usize = 1_000;
-/// Forecasts that are kept, the last of each interval, target, model and horizon.
+/// Forecasts that are kept, the last of each interval, target, model and horizon; scores likewise.
 const FORECASTS_MAX: usize = 512;
+const SCORES_MAX: usize = 2_048;
 
 /// How often something was told.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub struct Trouble {
     pub reason: String,
 }
 
-/// Which forecast: interval, target, model, candles ahead.
+/// Which forecast, and which score: interval, target, model, candles ahead.
 pub type ForecastKey = (Interval, Target, Arc<str>, u32);
 
 /// What is known of one instrument.
@@ -65,6 +66,7 @@ pub struct Seen {
     refused: BTreeMap<String, u64>,
     trouble: Option<Trouble>,
     forecasts: BTreeMap<ForecastKey, (Forecast, u64)>,
+    scores: BTreeMap<ForecastKey, ModelScore>,
 }
 
 impl Seen {
@@ -82,6 +84,7 @@ impl Seen {
             refused: BTreeMap::new(),
             trouble: None,
             forecasts: BTreeMap::new(),
+            scores: BTreeMap::new(),
         }
     }
 
@@ -103,7 +106,8 @@ impl Seen {
             Told::Anomaly(_) => self.counts.anomalies += 1,
             Told::Signal(signal) => self.enter_signal(signal),
             Told::Refused { reason, .. } => self.enter_refused(*reason),
-            Told::Indicator(_) | Told::Outcome(_) | Told::Score(_) => {}
+            Told::Score(score) => self.enter_score(score),
+            Told::Indicator(_) | Told::Outcome(_) => {}
         }
         true
     }
@@ -157,6 +161,11 @@ impl Seen {
     /// The last of each kind, and what caused them.
     pub fn forecasts(&self) -> impl Iterator<Item = (&Forecast, u64)> {
         self.forecasts.values().map(|(forecast, cause_seq)| (forecast, *cause_seq))
+    }
+
+    /// How each model fared, as it was told last.
+    pub fn scores(&self) -> impl Iterator<Item = &ModelScore> {
+        self.scores.values()
     }
 
     /// Trades were missed: what is forming would not be exact.
@@ -259,6 +268,13 @@ impl Seen {
         let key = (forecast.interval, forecast.target, forecast.model.clone(), forecast.horizon);
         if self.forecasts.len() < FORECASTS_MAX || self.forecasts.contains_key(&key) {
             self.forecasts.insert(key, (forecast.clone(), cause_seq));
+        }
+    }
+
+    fn enter_score(&mut self, score: &ModelScore) {
+        let key = (score.interval, score.target, score.model.clone(), score.horizon);
+        if self.scores.len() < SCORES_MAX || self.scores.contains_key(&key) {
+            self.scores.insert(key, score.clone());
         }
     }
 
