@@ -4,6 +4,7 @@
 //! It shares no encoding with the client side, so that a mistake of one does not hide in the other; what both
 //! rest on are the venue's documents alone. One thread a venue; everything on it is exact and bounded.
 
+pub mod alarm;
 pub mod binance;
 pub mod binance_rest;
 pub mod coinbase;

@@ -9,6 +9,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
+use crate::venues::simulator::alarm::Alarm;
 use crate::venues::simulator::exchange::Exchange;
 use crate::venues::simulator::http::{Request, Response};
 use crate::venues::simulator::socket::Inbound;
@@ -16,6 +17,11 @@ use crate::venues::simulator::world::Ending;
 
 /// Bytes read at once.
 const READ_BYTES: usize = 16 * 1_024;
+
+/// Trades that lie closer together are told together: each wake-up costs about a tenth of it.
+const REST_MIN: Duration = Duration::from_micros(50);
+/// Short rests let control requests start a market that does not trade.
+const REST_MAX: Duration = Duration::from_millis(20);
 
 pub type Shared = Rc<RefCell<Exchange>>;
 
@@ -36,13 +42,13 @@ pub async fn listen(listener: TcpListener, exchange: Shared) {
 
 /// Lets the market trade until it is dropped.
 pub async fn trade(exchange: Shared) {
+    let alarm = Alarm::of_runtime();
     loop {
         let rest = exchange.borrow_mut().trade();
         if rest.is_zero() {
             tokio::task::yield_now().await;
         } else {
-            // Short rests let control requests start a market that does not trade.
-            tokio::time::sleep(rest.clamp(Duration::from_micros(200), Duration::from_millis(20))).await;
+            alarm.wait(rest.clamp(REST_MIN, REST_MAX)).await;
         }
     }
 }
