@@ -35,7 +35,7 @@ use tapewatch::replay::generate::market::Market;
 use tapewatch::runtime::clock::{self, Mono, Stopwatch};
 use tapewatch::runtime::health::Health;
 use tapewatch::runtime::intake::FrameStamps;
-use tapewatch::runtime::latency::{Latency, Stage};
+use tapewatch::runtime::latency::Latency;
 use tapewatch::runtime::metrics::Metrics;
 use tapewatch::runtime::quarantine::NoQuarantine;
 use tapewatch::runtime::sink::{Batch, Sink};
@@ -183,12 +183,13 @@ fn main() {
         let (engine, _) = start(&folder.path().join("paced"), &few, &latency).await;
         feed(&engine, &few, 1, Duration::from_micros(100)).await;
         assert!(engine.stop().await.unwrap());
-        for (stage, times) in latency.report() {
-            if [Stage::Route, Stage::Queue, Stage::Compute, Stage::Publish].contains(&stage) {
+        let report = latency.report();
+        let spans = report.stages.iter().map(|(stage, times)| (stage.name(), times));
+        for (name, times) in spans.chain([("received to computed", &report.computed)]) {
+            if !times.is_empty() {
                 let at = |quantile| times.value_at_quantile(quantile) as f64 / 1e3;
                 println!(
-                    "10,000 a second, {}: p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us ({} trades)",
-                    stage.name(),
+                    "10,000 a second, {name}: p50 {:.1} us, p99 {:.1} us, p99.9 {:.1} us ({} trades)",
                     at(0.5),
                     at(0.99),
                     at(0.999),

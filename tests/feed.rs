@@ -68,7 +68,7 @@ fn messages_come_to_who_asked_for_them_with_rising_numbers() {
     assert_eq!(few.ask(json!({"op": "ping", "id": 3})), json!({"type": "pong", "id": 3}));
     wait_until("clients are counted", || rig.metrics.feed_clients.get() == 2);
     wait_until("latency is recorded", || {
-        let report = rig.latency.report();
+        let report = rig.latency.report().stages;
         [Stage::Feed, Stage::Total].iter().all(|&stage| report[stage as usize].1.len() == 8)
     });
 }

@@ -219,7 +219,7 @@ fn rows_are_what_was_told() {
     offer(&sink, vec![(1, indicator(0, &[1.0, 2.0, 3.0])), (1, indicator(1, &[])), (0, signal(3))]);
     reach_barrier(&sink);
     let is_counted = |stage: Stage, count: u64| {
-        let report = rig.voices.latency.report();
+        let report = rig.voices.latency.report().stages;
         report.iter().any(|(found, histogram)| *found == stage && histogram.len() == count)
     };
     wait_for("all trades were readable", || is_counted(Stage::Visible, 3));

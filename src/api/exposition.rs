@@ -59,7 +59,7 @@ pub fn exposition(api: &Api) -> String {
             }
         }
     }
-    write_stages(&api.latency.report(), &mut text);
+    write_stages(&api.latency.report().stages, &mut text);
     process::write(&mut text);
     text
 }

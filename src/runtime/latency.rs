@@ -67,7 +67,54 @@ impl Stage {
 
 const NANOS_MAX: u64 = 60_000_000_000;
 
-type Stages = [Histogram<u64>; Stage::ALL.len()];
+/// What is measured: each stage, and the way from our socket to computed, which the sum of its stages'
+/// quantiles does not tell.
+#[derive(Clone, Debug)]
+struct Measured {
+    stages: [Histogram<u64>; Stage::ALL.len()],
+    computed: Histogram<u64>,
+}
+
+impl Measured {
+    fn new() -> Self {
+        Self { stages: std::array::from_fn(|_| empty()), computed: empty() }
+    }
+
+    fn each(&self) -> impl Iterator<Item = &Histogram<u64>> {
+        self.stages.iter().chain([&self.computed])
+    }
+
+    fn each_mut(&mut self) -> impl Iterator<Item = &mut Histogram<u64>> {
+        self.stages.iter_mut().chain([&mut self.computed])
+    }
+
+    fn add(&mut self, other: &Self) {
+        for (sum, more) in self.each_mut().zip(other.each()) {
+            sum.add(more).expect("all histograms have the same bounds");
+        }
+    }
+
+    /// Without what was measured until `earlier`.
+    fn since(mut self, earlier: &Self) -> Self {
+        for (all, before) in self.each_mut().zip(earlier.each()) {
+            all.subtract(before).expect("what was counted once is counted still");
+        }
+        self
+    }
+
+    fn told(self) -> Report {
+        Report { stages: Stage::ALL.into_iter().zip(self.stages).collect(), computed: self.computed }
+    }
+}
+
+/// What was measured in some time.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// In order.
+    pub stages: Vec<(Stage, Histogram<u64>)>,
+    /// From our socket to computed.
+    pub computed: Histogram<u64>,
+}
 
 /// How far back a window reaches, and how often its beginning moves on.
 const WINDOW_NANOS: u64 = 60_000_000_000;
@@ -76,45 +123,44 @@ const WINDOW_STEP_NANOS: u64 = 10_000_000_000;
 /// All recorders of the process.
 #[derive(Clone, Debug, Default)]
 pub struct Latency {
-    recorders: Arc<Mutex<Vec<Arc<Mutex<Stages>>>>>,
+    recorders: Arc<Mutex<Vec<Arc<Mutex<Measured>>>>>,
     /// What was known at earlier moments, oldest first: as many as a window has steps.
-    past: Arc<Mutex<VecDeque<(Mono, Stages)>>>,
+    past: Arc<Mutex<VecDeque<(Mono, Measured)>>>,
 }
 
 /// What one thread saw.
 #[derive(Clone, Debug)]
 pub struct Recorder {
-    stages: Arc<Mutex<Stages>>,
+    measured: Arc<Mutex<Measured>>,
 }
 
-/// The stages over the last minute, or since the start where that is less.
+/// What was measured over the last minute, or since the start where that is less.
 #[derive(Clone, Debug)]
 pub struct Window {
     pub seconds: f64,
-    /// In order.
-    pub stages: Vec<(Stage, Histogram<u64>)>,
+    pub report: Report,
 }
 
 impl Latency {
     /// A recorder for one thread.
     pub fn recorder(&self) -> Recorder {
-        let stages = Arc::new(Mutex::new(empty()));
-        unpoisoned(&self.recorders).push(stages.clone());
-        Recorder { stages }
+        let measured = Arc::new(Mutex::new(Measured::new()));
+        unpoisoned(&self.recorders).push(measured.clone());
+        Recorder { measured }
     }
 
-    /// Each stage since the start, in order.
-    pub fn report(&self) -> Vec<(Stage, Histogram<u64>)> {
-        Stage::ALL.into_iter().zip(self.sum()).collect()
+    /// Since the start.
+    pub fn report(&self) -> Report {
+        self.sum().told()
     }
 
-    /// Each stage since about a minute ago. The beginning moves on as somebody asks: a window that nobody
+    /// Since about a minute ago. The beginning moves on as somebody asks: a window that nobody
     /// asked for in a while is longer, and says so.
     pub fn window(&self, now: Mono) -> Window {
         let sum = self.sum();
         let mut past = unpoisoned(&self.past);
         if past.is_empty() {
-            past.push_back((Mono::ZERO, empty()));
+            past.push_back((Mono::ZERO, Measured::new()));
         }
         // The newest beginning that is a whole window old.
         while past.get(1).is_some_and(|(at, _)| now.nanos_since(*at) >= WINDOW_NANOS) {
@@ -122,26 +168,19 @@ impl Latency {
         }
         let (began_at, began) = &past[0];
         let seconds = now.nanos_since(*began_at) as f64 / 1e9;
-        let stages = Stage::ALL.into_iter().zip(sum.iter().zip(began)).map(|(stage, (sum, began))| {
-            let mut since = sum.clone();
-            since.subtract(began).expect("what was counted once is counted still");
-            (stage, since)
-        });
-        let stages = stages.collect();
+        let report = sum.clone().since(began).told();
         if past.back().is_none_or(|(at, _)| now.nanos_since(*at) >= WINDOW_STEP_NANOS) {
             past.push_back((now, sum));
         }
-        Window { seconds, stages }
+        Window { seconds, report }
     }
 
-    fn sum(&self) -> Stages {
-        let mut sum = empty();
+    fn sum(&self) -> Measured {
+        let mut sum = Measured::new();
         for recorder in unpoisoned(&self.recorders).iter() {
             // Copied first: whoever records waits for a copy, not for the adding up.
-            let stages = unpoisoned(recorder).clone();
-            for (sum, stage) in sum.iter_mut().zip(stages.iter()) {
-                sum.add(stage).expect("all histograms have the same bounds");
-            }
+            let measured = unpoisoned(recorder).clone();
+            sum.add(&measured);
         }
         sum
     }
@@ -159,25 +198,32 @@ impl Recorder {
 
     /// Records several at the cost of one lock.
     pub fn batch(&self, record: impl FnOnce(&mut RecorderBatch<'_>)) {
-        record(&mut RecorderBatch { stages: &mut unpoisoned(&self.stages) });
+        record(&mut RecorderBatch { measured: &mut unpoisoned(&self.measured) });
     }
 }
 
 /// A recorder while nobody reads it.
 pub struct RecorderBatch<'a> {
-    stages: &'a mut Stages,
+    measured: &'a mut Measured,
 }
 
 impl RecorderBatch<'_> {
     pub fn record(&mut self, stage: Stage, nanos: u64, count: u64) {
-        self.stages[stage as usize]
-            .record_n(nanos.clamp(1, NANOS_MAX), count)
-            .expect("a value within the bounds");
+        record(&mut self.measured.stages[stage as usize], nanos, count);
+    }
+
+    /// `count` trades took `nanos` each from our socket to computed.
+    pub fn record_computed(&mut self, nanos: u64, count: u64) {
+        record(&mut self.measured.computed, nanos, count);
     }
 }
 
-fn empty() -> Stages {
-    std::array::from_fn(|_| Histogram::new_with_bounds(1, NANOS_MAX, 2).expect("sound bounds"))
+fn record(histogram: &mut Histogram<u64>, nanos: u64, count: u64) {
+    histogram.record_n(nanos.clamp(1, NANOS_MAX), count).expect("a value within the bounds");
+}
+
+fn empty() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, NANOS_MAX, 2).expect("sound bounds")
 }
 
 #[cfg(test)]
@@ -193,11 +239,25 @@ mod tests {
         one.record(Stage::Parse, 200, 3);
         other.record(Stage::Parse, 400, 1);
         other.record(Stage::Total, u64::MAX, 1);
-        let report = latency.report();
+        let report = latency.report().stages;
         assert_eq!(report[Stage::Parse as usize].0, Stage::Parse);
         assert_eq!(report[Stage::Parse as usize].1.len(), 4);
         assert_eq!(report[Stage::Queue as usize].1.len(), 0);
         assert!(report[Stage::Total as usize].1.max() >= NANOS_MAX);
+    }
+
+    #[test]
+    fn the_way_to_computed_is_measured_as_a_whole() {
+        let latency = Latency::default();
+        latency.recorder().batch(|stages| {
+            stages.record(Stage::Queue, 100, 1);
+            stages.record_computed(1_500, 1);
+        });
+        latency.recorder().batch(|stages| stages.record_computed(2_000, 2));
+        let report = latency.report();
+        assert_eq!((report.computed.len(), report.stages[Stage::Queue as usize].1.len()), (3, 1));
+        let window = latency.window(Mono::ZERO.after(Duration::from_secs(5)));
+        assert_eq!(window.report.computed.len(), 3);
     }
 
     #[test]
@@ -207,7 +267,7 @@ mod tests {
         let at = |seconds: u64| Mono::ZERO.after(Duration::from_secs(seconds));
         let counted = |seconds: u64| {
             let window = latency.window(at(seconds));
-            (window.seconds, window.stages[Stage::Parse as usize].1.len())
+            (window.seconds, window.report.stages[Stage::Parse as usize].1.len())
         };
         recorder.record(Stage::Parse, 100, 5);
         assert_eq!(counted(10), (10.0, 5));
@@ -215,6 +275,6 @@ mod tests {
         assert_eq!(counted(30), (30.0, 7));
         assert_eq!(counted(75), (65.0, 2), "since the tenth second");
         assert_eq!(counted(100), (70.0, 0), "since the thirtieth");
-        assert_eq!(latency.report()[Stage::Parse as usize].1.len(), 7);
+        assert_eq!(latency.report().stages[Stage::Parse as usize].1.len(), 7);
     }
 }

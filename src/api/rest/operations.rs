@@ -22,6 +22,7 @@ use crate::runtime::latency::Stage;
 pub struct LatencyReport {
     /// Since the process started: from the venue to the client, in order.
     stages: Vec<StageReport>,
+    receive_to_computed: SpanReport,
     window: LatencyWindow,
 }
 
@@ -31,6 +32,7 @@ pub struct LatencyWindow {
     /// How far back it reaches.
     seconds: f64,
     stages: Vec<StageReport>,
+    receive_to_computed: SpanReport,
 }
 
 /// One stage. Nanoseconds, with two significant digits; `null` before the first trade.
@@ -39,6 +41,23 @@ pub struct StageReport {
     /// `venue`, `parse`, `route`, `queue`, `compute`, `publish`, `feed`, `store`, `visible` or `total`.
     #[schema(example = "parse")]
     stage: &'static str,
+    count: u64,
+    #[schema(required = true)]
+    p50: Option<u64>,
+    #[schema(required = true)]
+    p90: Option<u64>,
+    #[schema(required = true)]
+    p99: Option<u64>,
+    #[schema(required = true)]
+    p99_9: Option<u64>,
+    #[schema(required = true)]
+    max: Option<u64>,
+}
+
+/// The way of each trade from our socket to computed (`parse`, `route`, `queue`, `compute`), which the sum of its
+/// stages' quantiles does not tell. Nanoseconds, with two significant digits; `null` before the first trade.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SpanReport {
     count: u64,
     #[schema(required = true)]
     p50: Option<u64>,
@@ -132,28 +151,30 @@ pub async fn metrics(request: HttpRequest, api: web::Data<Api>) -> Answer {
 ))]
 pub async fn latency(request: HttpRequest, api: web::Data<Api>) -> Answer {
     Query::parse(request.query_string(), &[])?;
-    let window = api.latency.window(Mono::now());
+    let (all, window) = (api.latency.report(), api.latency.window(Mono::now()));
     Ok(json_of(&LatencyReport {
-        stages: reports(&api.latency.report()),
-        window: LatencyWindow { seconds: window.seconds, stages: reports(&window.stages) },
+        stages: reports(&all.stages),
+        receive_to_computed: span(&all.computed),
+        window: LatencyWindow {
+            seconds: window.seconds,
+            stages: reports(&window.report.stages),
+            receive_to_computed: span(&window.report.computed),
+        },
     }))
 }
 
 fn reports(stages: &[(Stage, Histogram<u64>)]) -> Vec<StageReport> {
     let report = |(stage, histogram): &(Stage, Histogram<u64>)| {
-        let count = histogram.len();
-        let at = |quantile: f64| (count > 0).then(|| histogram.value_at_quantile(quantile));
-        StageReport {
-            stage: stage.name(),
-            count,
-            p50: at(0.5),
-            p90: at(0.9),
-            p99: at(0.99),
-            p99_9: at(0.999),
-            max: at(1.0),
-        }
+        let SpanReport { count, p50, p90, p99, p99_9, max } = span(histogram);
+        StageReport { stage: stage.name(), count, p50, p90, p99, p99_9, max }
     };
     stages.iter().map(report).collect()
+}
+
+fn span(histogram: &Histogram<u64>) -> SpanReport {
+    let count = histogram.len();
+    let at = |quantile: f64| (count > 0).then(|| histogram.value_at_quantile(quantile));
+    SpanReport { count, p50: at(0.5), p90: at(0.9), p99: at(0.99), p99_9: at(0.999), max: at(1.0) }
 }
 
 /// How whole the data is.

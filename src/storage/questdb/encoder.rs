@@ -72,7 +72,7 @@ impl Encoder {
 
     /// Times of all stages, as rows.
     pub fn encode_latency(&mut self, latency: &Latency, at: UnixNanos) -> Option<Chunk> {
-        for (stage, histogram) in latency.report() {
+        for (stage, histogram) in latency.report().stages {
             if !histogram.is_empty() {
                 let value = |quantile: f64| histogram.value_at_quantile(quantile) as i64;
                 let figures = [
