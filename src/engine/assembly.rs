@@ -53,6 +53,10 @@ use crate::runtime::venue_clock::VenueClock;
 pub const PARTITIONS: u32 = 64;
 /// Messages that wait for a shard's keeper; whoever sends one more waits.
 const ORDERS: usize = 16;
+/// So long a few symbols may take to hear of a tick before frames have their turn again.
+const TICK_SLICE_NANOS: u64 = 20_000;
+/// Symbols that hear of it at once, at most.
+const TICK_SLICE_MAX: usize = 16;
 /// Between two looks at whether a shard has come to rest.
 const POLL: Duration = Duration::from_millis(2);
 
@@ -280,6 +284,7 @@ impl ShardStart {
                 .into(),
                 woken: false.into(),
                 touched: false.into(),
+                lagging: false.into(),
                 begun: false.into(),
                 last_at: Default::default(),
                 last_id: None.into(),
@@ -343,13 +348,17 @@ async fn keep(
     let watches: Arc<[_]> = shard.own().map(|seat| (seat.watch, seat.instrument.clone())).collect();
     let mut ticks = tokio::time::interval(TICK_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    let mut slices = Slices::default();
     loop {
         tokio::select! {
             _ = ticks.tick() => {
                 // Before the tick: after it, every symbol has something to do.
                 snapshotter.tick(&shard, Mono::now());
                 router.tick(clock::now());
+                slices.begun = None;
             }
+            // Comes back when everybody else had a turn, the sockets too.
+            () = tokio::task::yield_now(), if shard.is_lagging() => shard.wake_lagging(slices.next(Mono::now())),
             order = orders.recv() => match order {
                 None => return,
                 Some(Order::Connect(connect)) => connect(ShardDoor {
@@ -364,6 +373,7 @@ async fn keep(
                         tokio::time::sleep(POLL).await;
                     }
                     loop {
+                        shard.wake_lagging(usize::MAX);
                         router.rest();
                         if shard.is_idle() {
                             break;
@@ -377,6 +387,30 @@ async fn keep(
                 }
             },
         }
+    }
+}
+
+/// How many symbols hear of a tick at once: fewer where the last took long.
+struct Slices {
+    symbols: usize,
+    /// When the last began.
+    begun: Option<Mono>,
+}
+
+impl Default for Slices {
+    fn default() -> Self {
+        Self { symbols: 1, begun: None }
+    }
+}
+
+impl Slices {
+    fn next(&mut self, now: Mono) -> usize {
+        if let Some(begun) = self.begun.replace(now) {
+            let was_long = now.nanos_since(begun) > TICK_SLICE_NANOS;
+            self.symbols = if was_long { self.symbols.div_ceil(2) } else { self.symbols + 1 };
+        }
+        self.symbols = self.symbols.clamp(1, TICK_SLICE_MAX);
+        self.symbols
     }
 }
 

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use tracing::error;
 
+use crate::engine::inbox::Stamps;
 use crate::runtime::clock::Mono;
 use crate::runtime::health::{Condition, Health};
 use crate::runtime::latency::{Recorder, Stage};
@@ -17,16 +18,15 @@ use crate::runtime::sink::{Batch, Sink, Telling};
 /// Outputs that make a batch full.
 pub const TELLINGS_MAX: usize = 256;
 /// How long an output waits for others.
-pub const PATIENCE_NANOS: u64 = 1_000_000;
+pub const PATIENCE_NANOS: u64 = 200_000;
 
-/// Trades that were computed together, and when.
+/// Trades that came and were computed together, and when.
 #[derive(Clone, Copy, Debug)]
-pub struct Leg {
-    pub parsed: Mono,
-    pub routed: Mono,
-    pub begun: Mono,
-    pub computed: Mono,
-    pub trades: u64,
+struct Leg {
+    stamps: Stamps,
+    begun: Mono,
+    computed: Mono,
+    trades: u64,
 }
 
 /// Who listens, and what they have not heard yet.
@@ -64,10 +64,26 @@ impl Bus {
         }
     }
 
-    /// Trades of the turn: consecutive ones that share their stamps are told together.
+    /// A trade of the turn that began at `begun`: consecutive ones that share their stamps are measured together.
     #[inline]
-    pub fn leg(&mut self, leg: Leg) {
-        self.legs.push(leg);
+    pub fn count(&mut self, stamps: Stamps, begun: Mono) {
+        match self.legs.last_mut() {
+            Some(leg) if leg.stamps == stamps && leg.begun == begun => leg.trades += 1,
+            _ => self.legs.push(Leg { stamps, begun, computed: begun, trades: 1 }),
+        }
+    }
+
+    /// The turn that began at `begun` has ended.
+    #[inline]
+    pub fn computed(&mut self, begun: Mono, computed: Mono) {
+        for leg in self.legs.iter_mut().rev().take_while(|leg| leg.begun == begun) {
+            leg.computed = computed;
+        }
+    }
+
+    /// Whether trades were computed that have not been told.
+    pub fn has_trades(&self) -> bool {
+        !self.legs.is_empty()
     }
 
     pub fn depth(&self) -> usize {
@@ -90,7 +106,9 @@ impl Bus {
     pub fn publish(&mut self, published: Mono, recovered: bool) {
         self.waiting_since = None;
         if !self.tellings.is_empty() {
-            let tellings = std::mem::take(&mut self.tellings);
+            // The next batch is likely to be as long.
+            let room = Vec::with_capacity(self.tellings.len());
+            let tellings = std::mem::replace(&mut self.tellings, room);
             let batch = Arc::new(Batch { tellings, published, recovered });
             self.offer(&batch);
         }
@@ -100,11 +118,12 @@ impl Bus {
         let handed = Mono::now();
         let legs = &mut self.legs;
         self.recorder.batch(|stages| {
-            for leg in legs.drain(..) {
-                stages.record(Stage::Route, leg.routed.nanos_since(leg.parsed), leg.trades);
-                stages.record(Stage::Queue, leg.begun.nanos_since(leg.routed), leg.trades);
-                stages.record(Stage::Compute, leg.computed.nanos_since(leg.begun), leg.trades);
-                stages.record(Stage::Publish, handed.nanos_since(leg.computed), leg.trades);
+            for Leg { stamps, begun, computed, trades } in legs.drain(..) {
+                stages.record(Stage::Route, stamps.routed.nanos_since(stamps.parsed), trades);
+                stages.record(Stage::Queue, begun.nanos_since(stamps.routed), trades);
+                stages.record(Stage::Compute, computed.nanos_since(begun), trades);
+                stages.record(Stage::Publish, handed.nanos_since(computed), trades);
+                stages.record_computed(computed.nanos_since(stamps.received), trades);
             }
         });
     }

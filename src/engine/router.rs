@@ -70,7 +70,7 @@ impl Router {
         shard.set_unflushed();
         for seat in shard.own().filter(|seat| seat.begun.get()) {
             let at = Shard::position_of(&at, seat.partition).expect("a seat's partition is its shard's");
-            shard.put(seat, Waiting { at, event: Event::Tick { venue_at }, stamps: None });
+            shard.put_tick(seat, Waiting { at, event: Event::Tick { venue_at }, stamps: None });
         }
         self.rest();
     }
@@ -224,6 +224,10 @@ impl Intake for Router {
 
     fn last_id(&self, watch: Watch) -> Option<u64> {
         self.shard.seat(watch).last_id.get()
+    }
+
+    fn work(&self) {
+        self.shard.work();
     }
 
     fn rest(&self) {

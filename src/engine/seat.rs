@@ -37,6 +37,8 @@ pub struct Seat {
     pub woken: Cell<bool>,
     /// Something was put into the inbox since the shard last rested.
     pub touched: Cell<bool>,
+    /// It has not been woken for the last tick.
+    pub lagging: Cell<bool>,
     /// The journal holds an event of it. Until then no tick reaches it: a replay does not know of it either.
     pub begun: Cell<bool>,
     /// The last event that the router journalled for it.

@@ -1,10 +1,15 @@
 //! A shard: one thread, the partitions it owns, and the seats of their symbols.
 //!
 //! Everything of a shard happens on its thread, so that what its parts share needs no lock. It rests
-//! when no symbol has anything to do: then what was told goes out. The journal goes first: nothing is
-//! published before what caused it is in the kernel.
+//! when no symbol has anything to do and no connection has a frame at hand: then what was told goes
+//! out. The journal goes first: nothing is published before what caused it is in the kernel. Computing
+//! does not wait for that: an event is computed as soon as it has its place in the journal's order.
+//!
+//! The passing of time is every symbol's at once, and nobody waits for it: symbols hear of it a few at a
+//! time, between two frames, unless an event of their own comes first and finds it before itself in the inbox.
 
 use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -59,6 +64,10 @@ pub struct Shard {
     pub bus: RefCell<Bus>,
     /// Seats that were given something since the shard last rested.
     touched: RefCell<Vec<Rc<Seat>>>,
+    /// Seats that have a tick to hear of and were not woken for it; each once.
+    lagging: RefCell<VecDeque<Rc<Seat>>>,
+    /// A connection has more frames at hand.
+    more_comes: Cell<bool>,
     /// Symbols that were woken and have not come to their end.
     busy: Cell<usize>,
     /// Something was appended and is perhaps not in the kernel.
@@ -105,6 +114,8 @@ impl Shard {
             seats,
             bus: RefCell::new(bus),
             touched: RefCell::default(),
+            lagging: RefCell::default(),
+            more_comes: Cell::new(false),
             busy: Cell::new(0),
             unflushed: Cell::new(false),
             deferred: RefCell::default(),
@@ -132,16 +143,31 @@ impl Shard {
     /// An event of the seat was appended: it waits for its actor.
     #[inline]
     pub fn put(&self, seat: &Rc<Seat>, waiting: Waiting) {
+        if self.take_in(seat, waiting) {
+            self.touch(seat);
+        }
+    }
+
+    /// The same for what is in no hurry.
+    pub fn put_tick(&self, seat: &Rc<Seat>, waiting: Waiting) {
+        if self.take_in(seat, waiting) && !seat.lagging.replace(true) {
+            self.lagging.borrow_mut().push_back(seat.clone());
+        }
+    }
+
+    /// `false`: nobody computes it before the next start.
+    #[inline]
+    fn take_in(&self, seat: &Seat, waiting: Waiting) -> bool {
         self.unflushed.set(true);
         seat.begun.set(true);
         seat.last_at.set(waiting.at);
         if seat.parked.get() {
-            return;
+            return false;
         }
         if !seat.inbox.borrow_mut().put(waiting) {
             self.meters.inbox.dropped.inc();
         }
-        self.touch(seat);
+        true
     }
 
     /// The seat has something to do.
@@ -158,22 +184,70 @@ impl Shard {
         self.meters.journal.dropped.inc_by(events as u64);
     }
 
-    /// Nothing more is at hand: the journal is handed to the kernel, and who has something to do is woken.
-    pub fn rest(&self) {
-        if !self.flush() {
-            return; // the next tick tries again
+    /// Wakes who has something to do. While the journal cannot be written nobody is: whoever comes next tries again.
+    fn wake_touched(&self) {
+        if !self.is_writable() {
+            return;
         }
-        let mut touched = self.touched.borrow_mut();
-        for seat in touched.drain(..) {
+        for seat in self.touched.borrow_mut().drain(..) {
             seat.touched.set(false);
-            if !seat.woken.replace(true) {
-                self.busy.set(self.busy.get() + 1);
-                if let Some(actor) = seat.actor.get() {
-                    // At most one message of this address is under way: its mailbox does not grow.
-                    actor.do_send(Wake);
-                }
+            self.wake(&seat);
+        }
+    }
+
+    fn wake(&self, seat: &Seat) {
+        if !seat.woken.replace(true) {
+            self.busy.set(self.busy.get() + 1);
+            if let Some(actor) = seat.actor.get() {
+                // At most one message of this address is under way: its mailbox does not grow.
+                actor.do_send(Wake);
             }
         }
+    }
+
+    /// Who has something to do is woken; more comes at once, so that outputs may wait for others.
+    pub fn work(&self) {
+        self.more_comes.set(true);
+        self.wake_touched();
+    }
+
+    /// Nothing more is at hand: who has something to do is woken, and outputs go out when it is done.
+    pub fn rest(&self) {
+        self.more_comes.set(false);
+        self.wake_touched();
+        if self.busy.get() == 0 {
+            self.turned(Mono::now());
+        }
+    }
+
+    /// Whether some have not heard of the last tick, and can.
+    pub fn is_lagging(&self) -> bool {
+        !self.lagging.borrow().is_empty() && !self.common.log.is_failing()
+    }
+
+    /// Lets the next few hear of the last tick.
+    pub fn wake_lagging(&self, seats: usize) {
+        if !self.is_writable() {
+            return;
+        }
+        let mut woken = 0;
+        while woken < seats {
+            let Some(seat) = self.lagging.borrow_mut().pop_front() else { break };
+            seat.lagging.set(false);
+            // Where a trade came meanwhile, the tick before it was heard.
+            if !seat.inbox.borrow().is_idle() {
+                self.wake(&seat);
+                woken += 1;
+            }
+        }
+        if self.busy.get() == 0 {
+            self.turned(Mono::now());
+        }
+    }
+
+    /// Tries again where the last write failed.
+    fn is_writable(&self) -> bool {
+        !self.common.log.is_failing() || self.common.log.flush()
     }
 
     /// Hands what was appended to the kernel; `false`: the log is failing.
@@ -212,7 +286,17 @@ impl Shard {
     pub fn turned(&self, now: Mono) {
         let mut bus = self.bus.borrow_mut();
         bus.turned(now);
-        if !bus.is_empty() && (self.busy.get() == 0 || bus.is_due(now)) && self.flush() {
+        let is_still = self.busy.get() == 0 && !self.more_comes.get();
+        if bus.is_empty() {
+            // What has told nothing belongs into the kernel all the same.
+            if is_still {
+                self.flush();
+            }
+            return;
+        }
+        // What ticks close goes out together; what trades told does not wait for it.
+        let is_done = is_still && (bus.has_trades() || self.lagging.borrow().is_empty());
+        if (is_done || bus.is_due(now)) && self.flush() {
             bus.publish(now, false);
         }
     }
@@ -232,7 +316,8 @@ impl Shard {
 
     /// Whether no symbol has anything to do and nothing waits to be told.
     pub fn is_idle(&self) -> bool {
-        self.busy.get() == 0 && self.touched.borrow().is_empty() && self.bus.borrow().is_empty()
+        let nobody_waits = self.touched.borrow().is_empty() && self.lagging.borrow().is_empty();
+        self.busy.get() == 0 && nobody_waits && self.bus.borrow().is_empty()
     }
 
     /// Tells the meters how full the queues are.

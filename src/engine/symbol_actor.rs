@@ -25,8 +25,7 @@ use crate::domain::event::Event;
 use crate::domain::insight::{Evidence, Fact, InsightId, Severity, Signal, SignalKind};
 use crate::domain::output::{DataState, GapKind, GapState, Output, OutputSink, Position};
 use crate::domain::told::{IndicatorNames, Told, Watch};
-use crate::engine::bus::{Bus, Leg};
-use crate::engine::inbox::Stamps;
+use crate::engine::bus::Bus;
 use crate::engine::reading::Reading;
 use crate::engine::seat::Seat;
 use crate::engine::shard::{Fault, Shard};
@@ -147,22 +146,6 @@ impl OutputSink for Voice<'_> {
     }
 }
 
-/// Trades of one turn, by their stamps.
-#[derive(Default)]
-struct Trades {
-    legs: Vec<(Stamps, u64)>,
-}
-
-impl Trades {
-    #[inline]
-    fn count(&mut self, stamps: Stamps) {
-        match self.legs.last_mut() {
-            Some((last, count)) if *last == stamps => *count += 1,
-            _ => self.legs.push((stamps, 1)),
-        }
-    }
-}
-
 /// Takes one event, whatever it does.
 #[inline]
 pub fn attempt(
@@ -239,11 +222,11 @@ impl SymbolActor {
         let mut symbol = seat.symbol.borrow_mut();
         symbol.pipeline.touch();
         let mut bus = shard.bus.borrow_mut();
-        let (mut done, mut looked, mut trades) = (0, 0, Trades::default());
+        let (mut done, mut looked) = (0, 0);
         let told = bus.tellings().len();
         let step = loop {
             let step = match &mut self.source {
-                Source::Inbox => self.step_inbox(&mut symbol, &mut bus, &mut trades),
+                Source::Inbox => self.step_inbox(&mut symbol, &mut bus, begun),
                 Source::Journal(_) => self.step_journal(&mut symbol, &mut bus),
             };
             let Step::Did(events) = step else { break step };
@@ -259,9 +242,7 @@ impl SymbolActor {
             }
         };
         let computed = Mono::now();
-        for (stamps, trades) in trades.legs {
-            bus.leg(Leg { parsed: stamps.parsed, routed: stamps.routed, begun, computed, trades });
-        }
+        bus.computed(begun, computed);
         self.tell_metrics(&symbol, &bus.tellings()[told..]);
         drop((bus, symbol));
         match step {
@@ -278,7 +259,7 @@ impl SymbolActor {
 
     /// The next event of the inbox.
     #[inline]
-    fn step_inbox(&mut self, symbol: &mut Symbol<'static>, bus: &mut Bus, trades: &mut Trades) -> Step {
+    fn step_inbox(&mut self, symbol: &mut Symbol<'static>, bus: &mut Bus, begun: Mono) -> Step {
         let mut inbox = self.seat.inbox.borrow_mut();
         let Some(waiting) = inbox.first() else {
             let behind = inbox.behind();
@@ -301,7 +282,7 @@ impl SymbolActor {
         match taken {
             Ok(()) => {
                 if let Some(stamps) = stamps {
-                    trades.count(stamps);
+                    bus.count(stamps, begun);
                 }
                 Step::Did(1)
             }

@@ -34,6 +34,10 @@ pub trait Intake {
         None
     }
 
+    /// What was taken in is worked off as soon as the caller lets go of the thread; it has more at hand, and
+    /// says when it has not.
+    fn work(&self);
+
     /// Nothing more is at hand: what was taken in is worked off before the thread rests.
     /// Connections call it when their socket has no further frame ready.
     fn rest(&self);

@@ -481,6 +481,11 @@ impl Edge {
         }
     }
 
+    /// More frames are at hand.
+    pub fn work(&self) {
+        self.intake.work();
+    }
+
     /// Nothing more is at hand.
     pub fn rest(&self) {
         self.intake.rest();

@@ -11,6 +11,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::task::Poll;
 use std::time::Duration;
 
 use actix::{Actor, ActorContext, ActorFutureExt, AsyncContext, Context, Handler, Message, WrapFuture};
@@ -403,6 +404,10 @@ impl Session {
                                 break;
                             }
                         }
+                        // Of a clump of frames each is computed before the next is read: the first does not
+                        // wait for the last.
+                        edge.work();
+                        let_others_work().await;
                     }
                     // The turn ended with a frame in hand.
                     if next.is_some() {
@@ -636,6 +641,20 @@ impl Session {
         spellings.dedup();
         spellings
     }
+}
+
+/// Goes to the end of the row of those who are ready. (tokio's own yielding goes to the sockets first, which is
+/// a call of the kernel.)
+async fn let_others_work() {
+    let mut has_waited = false;
+    std::future::poll_fn(|cx| {
+        if std::mem::replace(&mut has_waited, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 async fn wait_for(pacer: &mut Pacer) {
