@@ -32,6 +32,8 @@ use crate::storage::feed_log::error::FeedLogError;
 
 const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 const STATUS_EVERY: Duration = Duration::from_millis(100);
+/// Without clients nobody rings: the hub looks whether something waits.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A log that could not be written is tried again after this time; nothing is sent meanwhile.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// Numbered together at most, but for the last batch.
@@ -109,11 +111,13 @@ impl Hub {
 
     pub fn add(&mut self, client: Rc<Client>) {
         self.clients.push(client);
+        self.inbox.listen(true);
         self.clients_gauge.set(self.clients.len() as i64);
     }
 
     pub fn remove(&mut self, client: &Rc<Client>) {
         self.clients.retain(|known| !Rc::ptr_eq(known, client));
+        self.inbox.listen(!self.clients.is_empty());
         self.clients_gauge.set(self.clients.len() as i64);
     }
 
@@ -255,6 +259,8 @@ pub async fn run(hub: Hub, shared: Arc<Shared>, mut guests: mpsc::Receiver<Guest
     heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut looks = interval(STATUS_EVERY);
     looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut rounds = interval(LOOK_EVERY);
+    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut more = false;
     while !shared.stopping.load(Ordering::Acquire) || more {
         let is_stuck = hub.borrow().is_stuck;
@@ -272,6 +278,7 @@ pub async fn run(hub: Hub, shared: Arc<Shared>, mut guests: mpsc::Receiver<Guest
                     session::welcome(&hub, &shared, guest);
                 }
             }
+            _ = rounds.tick() => {}
             _ = looks.tick() => hub.borrow_mut().look_at_health(),
             _ = heartbeats.tick() => hub.borrow_mut().heartbeat(),
             () = shared.stop.notified() => {}

@@ -1,4 +1,8 @@
 //! The hub's inbox: how shards hand over batches without ever waiting.
+//!
+//! While there are clients, a batch wakes the hub. While there are none, nobody waits for it, and waking a thread
+//! for each batch would cost the shards more than everything else they do with it: the hub looks every few
+//! milliseconds, and is woken when much waits.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,6 +16,8 @@ use crate::runtime::sink::{Barrier, Batch, Sink};
 /// Batches that may wait. When it is full a batch is not taken: its messages are counted, and every
 /// client is told of the hole in a gap frame; history has them.
 const BATCHES_MAX: usize = 4_096;
+/// With so many waiting the hub is woken whether there are clients or not.
+const BATCHES_MANY: usize = BATCHES_MAX / 4;
 
 #[derive(Debug)]
 pub struct Inbox {
@@ -27,6 +33,8 @@ struct Waiting {
     batches: usize,
     /// Messages that were not taken since the hub last looked.
     lost: u64,
+    /// There are clients.
+    is_listened_to: bool,
 }
 
 #[derive(Debug)]
@@ -50,11 +58,9 @@ impl Inbox {
         std::mem::take(&mut waiting.lost)
     }
 
-    fn ring_if(&self, was_empty: bool) {
-        // Whoever finds something waiting knows that the bell has rung.
-        if was_empty {
-            self.bell.notify_one();
-        }
+    /// Whether there are clients; the hub takes what waits after saying so.
+    pub fn listen(&self, is_listened_to: bool) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_listened_to = is_listened_to;
     }
 }
 
@@ -64,8 +70,9 @@ impl Sink for Inbox {
     }
 
     fn offer(&self, batch: &Arc<Batch>) {
-        let was_empty = {
+        let is_to_ring = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            // Whoever finds something waiting knows that the bell has rung.
             let was_empty = waiting.items.is_empty() && waiting.lost == 0;
             if waiting.batches >= BATCHES_MAX {
                 let messages: usize = batch.tellings.iter().map(|telling| messages_of(&telling.told)).sum();
@@ -76,18 +83,17 @@ impl Sink for Inbox {
                 waiting.batches += 1;
                 self.meter.depth.set(waiting.batches as i64);
             }
-            was_empty
+            (was_empty && waiting.is_listened_to) || waiting.batches == BATCHES_MANY
         };
-        self.ring_if(was_empty);
+        if is_to_ring {
+            self.bell.notify_one();
+        }
     }
 
     fn mark(&self, barrier: Barrier) {
-        let was_empty = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let was_empty = waiting.items.is_empty() && waiting.lost == 0;
-            waiting.items.push_back(Item::Mark(barrier));
-            was_empty
-        };
-        self.ring_if(was_empty);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.items.push_back(Item::Mark(barrier));
+        drop(waiting);
+        self.bell.notify_one();
     }
 }
