@@ -238,6 +238,11 @@ impl<'s> SymbolPipeline<'s> {
         self.seq
     }
 
+    /// The newest exchange time seen, ticks included; the beginning of time where there was none.
+    pub fn newest_at(&self) -> UnixNanos {
+        self.watermark
+    }
+
     /// Gaps in ids that are told and not filled; unfillable ones for a day.
     pub fn gaps_open(&self) -> usize {
         self.gaps.waited_for(self.watermark)

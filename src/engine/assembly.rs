@@ -28,6 +28,7 @@ use crate::engine::error::EngineError;
 use crate::engine::inbox::Inbox;
 use crate::engine::log::{SharedLog, Syncer};
 use crate::engine::recovery::{self, Recovered};
+use crate::engine::refill::{self, Refills};
 use crate::engine::router::Router;
 use crate::engine::seat::Seat;
 use crate::engine::shard::{Common, Fault, Shard};
@@ -186,6 +187,19 @@ impl Opened {
             quarantine: tools.quarantine.clone(),
             fault: plan.fault,
         };
+        let source = refill::Source {
+            data_dir: dir.path(),
+            journal: dir.journal(),
+            snapshots_dir: dir.snapshots(),
+            snapshots: &snapshots,
+            settings: common.settings,
+            fingerprint,
+            names: common.names.clone(),
+            roster: roster.clone(),
+            states: &states,
+            partitions: PARTITIONS,
+        };
+        let lacks = Refills::announce(&sinks, &source)?;
         let writer = SnapshotWriter::start(
             snapshots.clone(),
             Housekeeping { journal: dir.journal(), keep: plan.live.keep, fingerprint },
@@ -227,9 +241,11 @@ impl Opened {
             is_ready.await.map_err(|_| EngineError::Shard { shard, what: "ended before it had begun" })??;
         }
         let syncer = Syncer::start(log.clone(), plan.live.sync_interval)?;
+        let refills = Refills::start(lacks)?;
         info!(instruments = roster.len(), shards = shards.len(), "engine is up");
         let snapshots = (snapshots, writer);
-        Ok(Engine { _dir: dir, roster, log, syncer, snapshots, shards, sinks, stopping, live: plan.live })
+        let live = plan.live;
+        Ok(Engine { _dir: dir, roster, log, syncer, snapshots, shards, sinks, refills, stopping, live })
     }
 }
 
@@ -428,6 +444,7 @@ pub struct Engine {
     snapshots: (Snapshots, SnapshotWriter),
     shards: Vec<ShardHandle>,
     sinks: Vec<Arc<dyn Sink>>,
+    refills: Refills,
     stopping: watch::Sender<bool>,
     live: LiveConfig,
 }
@@ -454,11 +471,14 @@ impl Engine {
     /// journal; `false`: the deadline came first. The journal is written out in any case.
     pub async fn stop(self) -> Result<bool, EngineError> {
         let deadline = self.live.drain_deadline;
+        // What is still to be told again is told by the next start.
+        self.refills.end();
         let drained = tokio::time::timeout(deadline, self.drain()).await;
         if drained.is_err() {
             warn!(?deadline, "stopping although something is still in flight");
         }
         self.syncer.stop();
+        self.refills.stop();
         let result = self.log.sync();
         for shard in self.shards {
             shard.arbiter.stop();
@@ -487,7 +507,8 @@ impl Engine {
         for answer in answers {
             states.extend(answer.await.unwrap_or_default());
         }
-        let (barrier, arrivals) = Barrier::new(self.sinks.len());
+        let covers = states.iter().map(|state| (state.partition, state.position)).collect();
+        let (barrier, arrivals) = Barrier::covering(self.sinks.len(), covers);
         self.sinks.iter().for_each(|sink| sink.mark(barrier.clone()));
         drop(barrier);
         for _ in &self.sinks {

@@ -15,6 +15,8 @@ pub mod log;
 pub mod quarantine;
 pub mod reading;
 pub mod recovery;
+pub mod refill;
+pub mod rerun;
 pub mod router;
 pub mod seat;
 pub mod shard;

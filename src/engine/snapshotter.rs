@@ -149,7 +149,8 @@ impl Snapshotter {
             return;
         }
         let sinks = shard.sinks();
-        let (barrier, arrivals) = Barrier::new(sinks.len());
+        let covers = [(state.partition, state.position)];
+        let (barrier, arrivals) = Barrier::covering(sinks.len(), covers.into());
         sinks.iter().for_each(|sink| sink.mark(barrier.clone()));
         let _ = self.queue.try_send(Copied { state, sinks: sinks.len(), arrivals });
         self.next = (self.next + 1) % self.owned.len();

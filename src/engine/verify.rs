@@ -11,19 +11,18 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::analytics::pipeline::Settings;
-use crate::domain::event::Event;
 use crate::domain::instrument::Instrument;
 use crate::domain::output::{Output, OutputSink, Position};
 use crate::domain::tally::Tally;
+use crate::domain::time::UnixNanos;
 use crate::engine::error::EngineError;
+use crate::engine::rerun::{Player, Rerun, Step, begins_at_the_beginning};
 use crate::engine::symbol::Symbol;
-use crate::journal::catch_up::CatchUp;
 use crate::journal::entry::Entry;
 use crate::journal::error::JournalError;
 use crate::journal::kind::Kind;
 use crate::journal::reader::{Reader, Tail};
-use crate::journal::segment::SegmentFile;
-use crate::journal::snapshots::{PartitionState, Snapshots};
+use crate::journal::snapshots::Snapshots;
 
 /// What was compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,16 +54,32 @@ pub struct Difference {
     pub replayed_hash: String,
 }
 
-/// Hears what the replay tells, instrument by instrument: to compare a store.
+/// Where something that the replay tells comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct Cause<'a> {
+    pub instrument: &'a Instrument,
+    pub partition: u32,
+    pub at: Position,
+    /// Accepted events of the instrument until then.
+    pub seq: u64,
+}
+
+/// Hears what the replay tells, in the order of each instrument's log: to compare a store.
 pub trait Witness {
-    fn hear(&mut self, instrument: &Instrument, cause_seq: u64, output: &Output<'_>);
+    /// From the event at `from` on it hears all that the live run told of the instrument. What is told of later than
+    /// `known_until` was not told before.
+    fn begin(&mut self, instrument: &Instrument, from: Position, known_until: UnixNanos);
+
+    fn hear(&mut self, cause: &Cause<'_>, output: &Output<'_>);
 }
 
 /// For where there is nothing to compare.
 pub struct NoWitness;
 
 impl Witness for NoWitness {
-    fn hear(&mut self, _instrument: &Instrument, _cause_seq: u64, _output: &Output<'_>) {}
+    fn begin(&mut self, _instrument: &Instrument, _from: Position, _known_until: UnixNanos) {}
+
+    fn hear(&mut self, _cause: &Cause<'_>, _output: &Output<'_>) {}
 }
 
 /// What the journal says of how it was made.
@@ -98,15 +113,21 @@ impl Recorded {
 
 struct Ear<'a, W> {
     instrument: &'a Instrument,
+    partition: u32,
+    at: Position,
+    is_heard: bool,
     witness: &'a mut W,
     outputs: &'a mut u64,
 }
 
 impl<W: Witness> OutputSink for Ear<'_, W> {
     #[inline]
-    fn accept(&mut self, cause_seq: u64, output: Output<'_>) {
+    fn accept(&mut self, seq: u64, output: Output<'_>) {
         *self.outputs += 1;
-        self.witness.hear(self.instrument, cause_seq, &output);
+        if self.is_heard {
+            let (instrument, partition, at) = (self.instrument, self.partition, self.at);
+            self.witness.hear(&Cause { instrument, partition, at, seq }, &output);
+        }
     }
 }
 
@@ -119,75 +140,49 @@ pub fn verify(
     witness: &mut impl Witness,
 ) -> Result<Verified, EngineError> {
     let mut verified = Verified::default();
-    let mut states: BTreeMap<u32, PartitionState> = BTreeMap::new();
-    let mut reading = if begins_at_the_beginning(journal)? {
-        CatchUp::open(journal, BTreeMap::new())?
-    } else {
+    let mut states = BTreeMap::new();
+    if !begins_at_the_beginning(journal)? {
         verified.from_snapshots = true;
         states = snapshots.oldest(settings.fingerprint())?;
-        let after = states.values().map(|state| (state.partition, state.position)).collect();
-        match CatchUp::open(journal, after) {
-            Err(JournalError::Gone { .. }) => {
-                states.clear();
-                CatchUp::open(journal, BTreeMap::new())?
-            }
-            other => other?,
+    }
+    let mut rerun = match Rerun::open(journal, snapshots.chunks(), settings, &states) {
+        Err(JournalError::Gone { .. }) => {
+            Rerun::open(journal, snapshots.chunks(), settings, &BTreeMap::new())?
         }
+        other => other?,
     };
-    let mut symbols: Vec<(Instrument, Symbol<'_>)> = Vec::new();
-    let mut of_partition: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    let is_since =
+        |partition: u32, at: Position| recorded.since.get(&partition).is_none_or(|since| at > *since);
     loop {
-        let more = reading.next_block(|instruments, entry| {
-            for listed in &instruments[symbols.len()..] {
-                let state = states.get(&listed.partition);
-                let own = state.and_then(|state| {
-                    let own = state.symbols.iter().find(|own| own.instrument == listed.instrument)?;
-                    // What it says of itself stands before the snapshot as well as behind.
-                    Symbol::restore(own, Position::default(), settings, snapshots.chunks()).ok()
-                });
-                let symbol = own.unwrap_or_else(|| {
-                    Symbol::new(listed.instrument.clone(), listed.rule, settings, snapshots.chunks())
-                });
-                of_partition.entry(listed.partition).or_default().push(symbols.len());
-                symbols.push((listed.instrument.clone(), symbol));
-            }
-            let Verified { events, outputs, compared, difference, .. } = &mut verified;
-            let mut take = |(instrument, symbol): &mut (Instrument, Symbol<'_>), at, event: &Event| {
+        let Verified { events, outputs, compared, difference, .. } = &mut verified;
+        let more = rerun.next_block(|player, step| match step {
+            Step::Take(at, event) => {
                 *events += 1;
-                let mut ear = Ear { instrument, witness, outputs };
-                symbol.take(at, event, &mut ear);
-            };
-            match entry {
-                Entry::Event { instrument, at, event } => {
-                    take(&mut symbols[instrument.0 as usize], at, &event);
+                if !player.marked && is_since(player.partition, at) {
+                    player.marked = true;
+                    witness.begin(&player.instrument, at, player.symbol.pipeline.newest_at());
                 }
-                Entry::Tick { venue_at, partitions } => {
-                    for (partition, at) in partitions {
-                        for &number in of_partition.get(&partition).into_iter().flatten() {
-                            take(&mut symbols[number], at, &Event::Tick { venue_at });
-                        }
+                let Player { instrument, partition, symbol, marked, .. } = player;
+                let (partition, is_heard) = (*partition, *marked);
+                symbol.take(at, event, &mut Ear { instrument, partition, at, is_heard, witness, outputs });
+            }
+            Step::Stated { at, upto, tally } => {
+                let Player { instrument, symbol, .. } = player;
+                // The live run states only what it has worked off.
+                if is_since(player.partition, at) && upto >= symbol.done_at {
+                    *compared += 1;
+                    if symbol.tally != *tally && difference.is_none() {
+                        *difference = Some(difference_of(instrument, symbol, tally));
                     }
                 }
-                Entry::Outputs { instrument, at, upto, tally } => {
-                    let (name, symbol) = &symbols[instrument.0 as usize];
-                    let since = recorded.since.get(&instruments[instrument.0 as usize].partition);
-                    // The live run states only what it has worked off.
-                    if since.is_none_or(|since| at > *since) && upto >= symbol.done_at {
-                        *compared += 1;
-                        if symbol.tally != tally && difference.is_none() {
-                            *difference = Some(difference_of(name, symbol, &tally));
-                        }
-                    }
-                }
-                Entry::Config { .. } | Entry::Version { .. } | Entry::Skipped { .. } => {}
             }
         })?;
         if !more || verified.difference.is_some() {
             break;
         }
     }
-    verified.instruments = symbols.len();
-    verified.tail = Some(reading.tail().clone());
+    verified.instruments = rerun.players().len();
+    verified.tail = Some(rerun.tail().clone());
     Ok(verified)
 }
 
@@ -201,10 +196,4 @@ fn difference_of(instrument: &Instrument, symbol: &Symbol<'_>, live: &Tally) -> 
         replayed: symbol.tally.count,
         replayed_hash: hash(&symbol.tally),
     }
-}
-
-/// Whether the journal still holds its first segment.
-fn begins_at_the_beginning(journal: &Path) -> Result<bool, EngineError> {
-    let files = SegmentFile::list(journal)?;
-    Ok(files.first().is_none_or(|first| first.number == Some(1)))
 }

@@ -26,7 +26,7 @@ use crate::journal::writer::sync_dir;
 const MAGIC: [u8; 8] = *b"TWSNAP\r\n";
 const FORMAT_VERSION: u32 = 1;
 /// Chunks of the symbols, beside the snapshots that speak of them.
-const ARCHIVE: &str = "archive";
+pub const ARCHIVE: &str = "archive";
 const HEADER_BYTES: usize = 64;
 /// Committed snapshots that are kept of a partition.
 const KEPT: usize = 2;
@@ -181,6 +181,11 @@ impl Snapshots {
             }
         }
         Ok(states)
+    }
+
+    /// Up to where committed snapshots reach, by partition: what was told until then is kept by all who keep it.
+    pub fn reached(&self) -> Result<BTreeMap<u32, Position>, JournalError> {
+        Ok(list(&self.dir)?.into_iter().map(|name| (name.partition, name.position)).collect())
     }
 
     /// Up to where the log is no longer needed, by partition: the position of the older one where two

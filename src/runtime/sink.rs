@@ -4,6 +4,7 @@
 //! sink never makes the shard wait: it takes the batch into a bounded queue of its own or does what
 //! its written rule for a full queue says.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -48,19 +49,57 @@ pub trait Sink: Send + Sync {
     fn mark(&self, barrier: Barrier) {
         barrier.reach(self.name());
     }
+
+    /// Up to where, by partition, it has surely kept what was told; a partition that is not named: nothing
+    /// of it. What a start goes on from may stand behind that (the store was deleted, or was off for a
+    /// while): then it is told again what it lacks. `None`: it has no need of that.
+    fn kept(&self) -> Option<BTreeMap<u32, Position>> {
+        None
+    }
+
+    /// What it lacks, told by a thread of its own beside what is offered. `false`: it has no room for it now, and
+    /// is to be told again.
+    fn refill(&self, _step: Refill<'_>) -> bool {
+        true
+    }
 }
+
+/// Telling a sink again what it lacks.
+#[derive(Clone, Copy, Debug)]
+pub enum Refill<'a> {
+    /// Before anything is offered. Until the end it has not kept what barriers say that they cover.
+    Begins,
+    /// Older than everything that is offered meanwhile.
+    Batch(&'a Arc<Batch>),
+    /// That was all.
+    Ends,
+}
+
+/// Positions of partitions.
+pub type Covers = Arc<[(u32, Position)]>;
 
 /// Tells whoever waits for it that a sink has kept what it was offered; a snapshot counts only then.
 #[derive(Clone, Debug)]
 pub struct Barrier {
     reached: Sender<&'static str>,
+    covers: Covers,
 }
 
 impl Barrier {
     /// A barrier for so many sinks, and where their names arrive.
     pub fn new(sinks: usize) -> (Self, Receiver<&'static str>) {
+        Self::covering(sinks, Covers::default())
+    }
+
+    /// Likewise; everything that these partitions told because of events up to these positions was offered before it.
+    pub fn covering(sinks: usize, covers: Covers) -> (Self, Receiver<&'static str>) {
         let (reached, arrivals) = bounded(sinks.max(1));
-        (Self { reached }, arrivals)
+        (Self { reached, covers }, arrivals)
+    }
+
+    /// What a sink has kept of each partition once the barrier is reached.
+    pub fn covers(&self) -> &[(u32, Position)] {
+        &self.covers
     }
 
     /// Once a sink. Whoever no longer waits is not told.

@@ -8,9 +8,10 @@
 //! snapshot that counts then lies before the dropped batch, and the next start tells it again. Writers
 //! keep it from coming to that: they move what waits to disk before the queue is full.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::domain::output::Position;
 use crate::runtime::metrics::QueueMeter;
 use crate::runtime::sink::{Barrier, Batch};
 
@@ -40,7 +41,18 @@ struct Queue {
     has_dropped: bool,
     /// Rows that were taken out and wait on disk.
     spooled: bool,
+    refilling: Refilling,
     closed: bool,
+}
+
+/// Whether older rows are being told again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Refilling {
+    #[default]
+    No,
+    Yes,
+    /// The last of them are among so many first entries.
+    Ending(usize),
 }
 
 impl Pending {
@@ -88,11 +100,49 @@ impl Pending {
         taken
     }
 
+    /// What of each partition is kept once these entries are: what the last barriers among them cover. Nothing
+    /// where something was dropped, or older rows are still to come.
+    pub fn covered(&self, entries: &[Entry]) -> BTreeMap<u32, Position> {
+        let queue = self.lock();
+        if queue.has_dropped || queue.refilling != Refilling::No {
+            return BTreeMap::new();
+        }
+        let barriers = entries.iter().filter_map(|entry| match entry {
+            Entry::Barrier(barrier) => Some(barrier),
+            Entry::Batch(_) => None,
+        });
+        barriers.flat_map(|barrier| barrier.covers().iter().copied()).collect()
+    }
+
+    /// Older rows will be offered beside the others.
+    pub fn begin_refill(&self) {
+        self.lock().refilling = Refilling::Yes;
+    }
+
+    /// All older rows were offered.
+    pub fn end_refill(&self) {
+        let mut queue = self.lock();
+        queue.refilling = match queue.entries.len() {
+            0 => Refilling::No,
+            waiting => Refilling::Ending(waiting),
+        };
+    }
+
+    /// As [`Pending::offer`], for whoever may wait; `false`: there should be room for others beside it, and it is
+    /// to be offered again.
+    pub fn offer_later(&self, batch: &Arc<Batch>) -> bool {
+        !self.is_crowded() && self.offer(batch)
+    }
+
     /// The first `count` entries are kept elsewhere: they go, and the barriers among them are reached.
     pub fn done(&self, count: usize, sink: &'static str) {
         let (gone, has_dropped) = {
             let mut queue = self.lock();
             let gone: Vec<Entry> = queue.entries.drain(..count).collect();
+            if let Refilling::Ending(waiting) = queue.refilling {
+                let left = waiting.saturating_sub(count);
+                queue.refilling = if left == 0 { Refilling::No } else { Refilling::Ending(left) };
+            }
             queue.tellings -= gone.iter().map(Entry::tellings).sum::<usize>();
             queue.barriers -= gone.iter().filter(|entry| matches!(entry, Entry::Barrier(_))).count();
             self.meter.depth.set(queue.tellings as i64);
@@ -177,7 +227,7 @@ impl Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::output::{Position, Refusal};
+    use crate::domain::output::Refusal;
     use crate::domain::told::{Told, Watch};
     use crate::runtime::clock::Mono;
     use crate::runtime::metrics::Metrics;
@@ -214,6 +264,32 @@ mod tests {
         assert_eq!(pending.batches().map(|batches| batches.len()), Some(1));
         pending.set_spooled(true);
         assert!(pending.batches().is_none());
+    }
+
+    #[test]
+    fn what_barriers_cover_is_kept_unless_something_is_missing() {
+        let pending = Pending::new(10, Metrics::new().queue("store"));
+        let covering = |partition: u32, at: u64| Barrier::covering(1, [(partition, Position(at))].into()).0;
+        pending.offer(&batch(1));
+        pending.mark(covering(3, 7));
+        pending.mark(covering(4, 1));
+        pending.mark(covering(3, 9));
+        let entries = pending.peek(100);
+        let kept = BTreeMap::from([(3, Position(9)), (4, Position(1))]);
+        assert_eq!(pending.covered(&entries), kept);
+        assert_eq!(pending.covered(&entries[..1]), BTreeMap::new());
+        pending.begin_refill();
+        assert_eq!(pending.covered(&entries), BTreeMap::new());
+        pending.end_refill();
+        // The last older row may still wait behind these barriers.
+        assert_eq!(pending.covered(&entries), BTreeMap::new());
+        pending.done(4, "store");
+        pending.offer(&batch(1));
+        pending.mark(covering(3, 12));
+        let entries = pending.peek(100);
+        assert_eq!(pending.covered(&entries), BTreeMap::from([(3, Position(12))]));
+        assert!(!pending.offer(&batch(10)));
+        assert_eq!(pending.covered(&entries), BTreeMap::new(), "something was dropped");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::api::feed::frame;
 use crate::domain::shape::{self, Label};
 use crate::domain::told::{Roster, Told};
 use crate::runtime::clock::Mono;
-use crate::runtime::sink::Batch;
+use crate::runtime::sink::{Batch, Telling};
 
 /// Stays on the hub's thread.
 #[derive(Debug)]
@@ -94,25 +94,37 @@ impl Message {
         };
         let telling = &batch.tellings[*place as usize];
         let label = &labels.0[telling.watch.0 as usize];
-        out.extend_from_slice(b"{\"type\":\"");
-        out.extend_from_slice(self.topic.channel.message_type().as_bytes());
-        out.extend_from_slice(b"\",\"seq\":");
-        shape::digits(self.seq, out);
-        out.push(b',');
-        match &telling.told {
-            Told::Trade(trade) => shape::trade(label, trade, out),
-            Told::Candle(candle) => shape::candle(label, candle, out),
-            Told::Indicator(values) => shape::indicator(label, values, *output as usize, out),
-            Told::Gap(gap) => shape::gap(label, gap, out),
-            Told::Anomaly(anomaly) => shape::anomaly(label, anomaly, telling.cause_seq, out),
-            Told::Forecast(forecast) => shape::forecast(label, forecast, telling.cause_seq, out),
-            Told::Signal(signal) => shape::signal(label, signal, telling.cause_seq, out),
-            Told::Outcome(_) | Told::Score(_) | Told::Refused { .. } => {
-                unreachable!("outcomes, scores and refusals have no channel")
-            }
-        }
-        out.push(b'}');
+        write_message(self.seq, self.topic.channel, label, telling, *output as usize, out);
     }
+}
+
+/// Appends the message of a telling that has a channel: the same text whoever writes it.
+pub fn write_message(
+    seq: u64,
+    channel: Channel,
+    label: &Label,
+    telling: &Telling,
+    output: usize,
+    out: &mut Vec<u8>,
+) {
+    out.extend_from_slice(b"{\"type\":\"");
+    out.extend_from_slice(channel.message_type().as_bytes());
+    out.extend_from_slice(b"\",\"seq\":");
+    shape::digits(seq, out);
+    out.push(b',');
+    match &telling.told {
+        Told::Trade(trade) => shape::trade(label, trade, out),
+        Told::Candle(candle) => shape::candle(label, candle, out),
+        Told::Indicator(values) => shape::indicator(label, values, output, out),
+        Told::Gap(gap) => shape::gap(label, gap, out),
+        Told::Anomaly(anomaly) => shape::anomaly(label, anomaly, telling.cause_seq, out),
+        Told::Forecast(forecast) => shape::forecast(label, forecast, telling.cause_seq, out),
+        Told::Signal(signal) => shape::signal(label, signal, telling.cause_seq, out),
+        Told::Outcome(_) | Told::Score(_) | Told::Refused { .. } => {
+            unreachable!("outcomes, scores and refusals have no channel")
+        }
+    }
+    out.push(b'}');
 }
 
 /// How many messages a telling makes: one for each output of an indicator, one of all else.

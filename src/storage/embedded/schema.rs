@@ -99,9 +99,14 @@ pub fn open_to_read(path: &Path) -> Result<Connection, StorageError> {
     let connection = Connection::open_with_flags(path, flags).map_err(error("open"))?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(error("open"))?;
     connection.pragma_update(None, "query_only", true).map_err(error("open"))?;
-    let found = version(&connection).map_err(error("read"))?;
-    check_version(path, found)?;
+    check(path, &connection)?;
     Ok(connection)
+}
+
+/// Refuses a store of another layout.
+pub fn check(path: &Path, connection: &Connection) -> Result<(), StorageError> {
+    let found = version(connection).map_err(StorageError::sqlite(path, "read"))?;
+    check_version(path, found)
 }
 
 fn version(connection: &Connection) -> rusqlite::Result<i64> {

@@ -6,6 +6,7 @@
 //! it can. Nothing is lost: a barrier is reached when everything before it is committed or synced in the
 //! spool, and what neither queue nor spool can hold is told again by the next start.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -13,13 +14,14 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use crate::domain::output::Position;
 use crate::domain::time::UnixNanos;
 use crate::domain::told::Roster;
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock::{self, Stopwatch};
 use crate::runtime::health::{Condition, Health};
 use crate::runtime::metrics::Metrics;
-use crate::runtime::sink::{Barrier, Batch, Sink};
+use crate::runtime::sink::{Barrier, Batch, Refill, Sink};
 use crate::storage::config::EmbeddedConfig;
 use crate::storage::embedded::row::{Row, Table};
 use crate::storage::embedded::store::{Counts, Store};
@@ -48,6 +50,8 @@ const SPOOL_BYTES_MAX: u64 = 1 << 30;
 #[derive(Debug)]
 pub struct Embedded {
     pending: Pending,
+    /// Up to where the store had kept each partition when it was opened.
+    kept: BTreeMap<u32, Position>,
     history: Arc<History>,
     writer: Option<JoinHandle<()>>,
 }
@@ -55,6 +59,7 @@ pub struct Embedded {
 #[derive(Debug)]
 struct StoreSink {
     pending: Pending,
+    kept: BTreeMap<u32, Position>,
 }
 
 impl Embedded {
@@ -76,6 +81,7 @@ impl Embedded {
             metrics.sink_rows.with_label_values(&[NAME, table.name()]);
         }
         metrics.sink_backlog_bytes.with_label_values(&[NAME]).set(spool.bytes() as i64);
+        let kept = store.kept().clone();
         let writer = Writer {
             store,
             spool,
@@ -89,11 +95,11 @@ impl Embedded {
             .name("store".to_owned())
             .spawn(move || writer.run())
             .map_err(StorageError::io(data_dir, "start the writer of"))?;
-        Ok(Self { pending, history, writer: Some(writer) })
+        Ok(Self { pending, kept, history, writer: Some(writer) })
     }
 
     pub fn sink(&self) -> Arc<dyn Sink> {
-        Arc::new(StoreSink { pending: self.pending.clone() })
+        Arc::new(StoreSink { pending: self.pending.clone(), kept: self.kept.clone() })
     }
 
     pub fn history(&self) -> Arc<History> {
@@ -125,6 +131,20 @@ impl Sink for StoreSink {
 
     fn mark(&self, barrier: Barrier) {
         self.pending.mark(barrier);
+    }
+
+    fn kept(&self) -> Option<BTreeMap<u32, Position>> {
+        Some(self.kept.clone())
+    }
+
+    /// A row that is newer than what comes late stays: rows know their revision.
+    fn refill(&self, step: Refill<'_>) -> bool {
+        match step {
+            Refill::Begins => self.pending.begin_refill(),
+            Refill::Batch(batch) => return self.pending.offer_later(batch),
+            Refill::Ends => self.pending.end_refill(),
+        }
+        true
     }
 }
 
@@ -207,7 +227,8 @@ impl Writer {
             return Ok(());
         }
         let durably = entries.iter().any(|entry| matches!(entry, Entry::Barrier(_)));
-        let counts = self.store.write(entries.iter().filter_map(batch_of), durably)?;
+        let covered = self.pending.covered(&entries);
+        let counts = self.store.write_up_to(entries.iter().filter_map(batch_of), &covered, durably)?;
         self.pending.done(entries.len(), NAME);
         self.wrote(&counts);
         Ok(())

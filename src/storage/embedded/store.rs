@@ -11,6 +11,7 @@ use rusqlite::{CachedStatement, Connection, ToSql, params};
 
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
+use crate::domain::output::Position;
 use crate::domain::shape::Label;
 use crate::domain::time::UnixNanos;
 use crate::domain::told::Roster;
@@ -64,6 +65,9 @@ pub type Counts = [u64; Table::ALL.len()];
 
 /// Rows that one step of [`Store::sweep`] deletes at most, about.
 const SWEEP_ROWS: i64 = 4_096;
+/// Names of marks: up to where a partition is kept, and until when rows were swept.
+const KEPT: &str = "kept:";
+const SWEPT: &str = "swept_until";
 /// Of as many sweeps one looks for stretches without rows.
 const STOPS_SWEEP_EVERY: u32 = 256;
 
@@ -77,6 +81,8 @@ pub struct Store {
     names: Names,
     row: Row,
     newest_at: i64,
+    /// Up to where it had kept each partition when it was opened.
+    kept: BTreeMap<u32, Position>,
     /// Sweeps that came to their end.
     sweeps: u32,
 }
@@ -101,6 +107,7 @@ impl Store {
         let newest_at = connection
             .query_row("SELECT coalesce(max(open_time), 0) FROM candles", [], |row| row.get(0))
             .map_err(StorageError::sqlite(&path, "read"))?;
+        let kept = kept(&connection).map_err(StorageError::sqlite(&path, "read"))?;
         let instrument = roster
             .iter()
             .next()
@@ -108,7 +115,13 @@ impl Store {
         let labels = roster.iter().map(|(_, instrument)| Label::new(instrument)).collect();
         let names = Names { watches: vec![None; roster.len()], ..Names::default() };
         let roster = roster.clone();
-        Ok(Self { path, connection, roster, labels, names, row: Row::new(instrument), newest_at, sweeps: 0 })
+        let row = Row::new(instrument);
+        Ok(Self { path, connection, roster, labels, names, row, newest_at, kept, sweeps: 0 })
+    }
+
+    /// Up to where it had kept each partition when it was opened.
+    pub fn kept(&self) -> &BTreeMap<u32, Position> {
+        &self.kept
     }
 
     pub fn path(&self) -> &Path {
@@ -121,6 +134,16 @@ impl Store {
         batches: impl Iterator<Item = &'a Batch>,
         durably: bool,
     ) -> Result<Counts, StorageError> {
+        self.write_up_to(batches, &BTreeMap::new(), durably)
+    }
+
+    /// Likewise, and notes that each partition is kept up to `covered` with it.
+    pub fn write_up_to<'a>(
+        &mut self,
+        batches: impl Iterator<Item = &'a Batch>,
+        covered: &BTreeMap<u32, Position>,
+        durably: bool,
+    ) -> Result<Counts, StorageError> {
         self.transact(durably, |statements, names, row, newest_at, counts, context| {
             for telling in batches.flat_map(|batch| &batch.tellings) {
                 let watch = telling.watch;
@@ -129,6 +152,9 @@ impl Store {
                     put(statements, names, row, newest_at)?;
                     counts[row.table as usize] += 1;
                 }
+            }
+            for (partition, at) in covered {
+                set_mark(statements.connection, &format!("{KEPT}{partition}"), at.0 as i64)?;
             }
             Ok(())
         })
@@ -211,6 +237,8 @@ impl Store {
     pub fn sweep(&mut self, until: UnixNanos) -> Result<bool, StorageError> {
         let mut more = false;
         let mut sweep = || -> rusqlite::Result<()> {
+            // First, so that a kill in between leaves nothing missing without a word.
+            set_mark(&self.connection, SWEPT, until.0)?;
             for (table, time) in [
                 ("candles", "open_time"),
                 ("indicators", "open_time"),
@@ -368,6 +396,33 @@ impl Names {
         self.indicators.insert(name.clone(), number);
         Ok(number)
     }
+}
+
+/// Notes a number under a name, unless a higher one stands there.
+fn set_mark(connection: &Connection, name: &str, value: i64) -> rusqlite::Result<()> {
+    let sql =
+        "INSERT INTO marks VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)";
+    connection.prepare_cached(sql)?.execute(params![name, value]).map(drop)
+}
+
+/// Up to where the store has kept what each partition told.
+pub fn kept(connection: &Connection) -> rusqlite::Result<BTreeMap<u32, Position>> {
+    let mut statement = connection.prepare("SELECT name, value FROM marks")?;
+    let mut rows = statement.query([])?;
+    let mut kept = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let (name, value): (String, i64) = (row.get(0)?, row.get(1)?);
+        if let Some(partition) = name.strip_prefix(KEPT).and_then(|text| text.parse().ok()) {
+            kept.insert(partition, Position(value as u64));
+        }
+    }
+    Ok(kept)
+}
+
+/// Rows from before this moment may have been deleted for their age.
+pub fn swept_until(connection: &Connection) -> rusqlite::Result<UnixNanos> {
+    let sql = "SELECT coalesce(max(value), ?2) FROM marks WHERE name = ?1";
+    connection.query_row(sql, params![SWEPT, i64::MIN], |row| Ok(UnixNanos(row.get(0)?)))
 }
 
 fn numbered(connection: &Connection, table: &str, name: &str) -> rusqlite::Result<i64> {

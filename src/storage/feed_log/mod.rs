@@ -3,6 +3,7 @@
 //! Segments of append-only records and a file of reserved numbers, both in one folder. A record is in
 //! the kernel before its message is sent, so that a kill loses nothing; fsync follows at each snapshot.
 
+pub mod contents;
 pub mod error;
 pub mod log;
 mod numbers;

@@ -68,6 +68,11 @@ fn read_head(body: &[u8]) -> Option<Head> {
     Some(Head { boot: *boot, dropped_through: u64::from_le_bytes(*dropped_through), marks })
 }
 
+/// Of the body of a segment's first record: the highest number that may have been in a segment that is gone.
+pub(super) fn dropped_through(body: &[u8]) -> Option<u64> {
+    read_head(body).map(|head| head.dropped_through)
+}
+
 /// What a segment holds, as far as it can be read.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
