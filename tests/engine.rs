@@ -8,12 +8,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use rusqlite::types::ValueRef;
 use tapewatch::analytics::catalogue::Spec;
 use tapewatch::analytics::pipeline::Settings;
+use tapewatch::app::config::Config;
 use tapewatch::domain::event::{Event, Trade, TradeId};
 use tapewatch::domain::instrument::Instrument;
 use tapewatch::domain::time::UnixNanos;
@@ -40,6 +43,8 @@ use tapewatch::runtime::metrics::Metrics;
 use tapewatch::runtime::quarantine::{Quarantine, Quarantined};
 use tapewatch::runtime::sink::{Batch, Sink};
 use tapewatch::runtime::venue_clock::VenueClock;
+use tapewatch::storage::config::EmbeddedConfig;
+use tapewatch::storage::embedded::sink::Embedded;
 
 fn seed(name: &str) -> u64 {
     let told = std::env::var("TAPEWATCH_SEED").ok().and_then(|text| text.parse().ok());
@@ -449,4 +454,242 @@ fn a_parked_symbol_says_so_and_leaves_its_neighbours_alone() {
         }
         assert!(verified(folder.path()) > 0);
     });
+}
+
+/// As the service records it, so that the program can replay it.
+fn recorded() -> Config {
+    let text = "[engine]\ngrace = \"500ms\"\nintervals = [\"1s\", \"5s\", \"ticks:100\"]\n\
+                indicators = [\"ema(5)\", \"bollinger(5,2)\"]\n[intelligence]\nintervals = [\"1s\"]\n";
+    Config::recorded("test", text, None, &[]).unwrap()
+}
+
+/// Runs over the embedded store until `upto` trades are taken in, and `ready` is.
+async fn run_with_store(dir: &Path, world: &World, upto: usize, ready: impl Fn() -> bool) {
+    let config = recorded();
+    let opened =
+        Opened::open(DataDir::lock(dir).unwrap(), &world.instruments, config.engine.settings()).unwrap();
+    let tools = world.tools(Arc::default());
+    let embedded =
+        Embedded::start(dir, opened.roster(), EmbeddedConfig::default(), &tools.metrics, &tools.health)
+            .unwrap();
+    let plan = Plan { recorded: config.engine.recorded(), ..plan(2, 4_096, None) };
+    let engine = opened.start(plan, tools, vec![embedded.sink()]).await.unwrap();
+    let done = Arc::new(AtomicUsize::new(0));
+    engine.connect(world.feeder(1, upto, done.clone())).await;
+    until("feeding", || done.load(Ordering::Relaxed) == 2).await;
+    until("readiness", ready).await;
+    assert!(engine.stop().await.unwrap());
+    drop(embedded);
+}
+
+/// Rows of the store, each as text under its table and key.
+fn stored(dir: &Path) -> BTreeMap<String, String> {
+    let store = rusqlite::Connection::open(dir.join("store.sqlite")).unwrap();
+    let mut rows = BTreeMap::new();
+    for (sql, keys) in [
+        (
+            "SELECT 'candle', n.name, i.name, open_time, origin, close, volume, state, revision FROM candles t \
+             JOIN instruments n ON n.id = t.instrument JOIN intervals i ON i.id = t.interval",
+            5,
+        ),
+        (
+            "SELECT 'indicator', n.name, i.name, open_time, d.name, value, data_state, revision FROM indicators t \
+             JOIN instruments n ON n.id = t.instrument JOIN intervals i ON i.id = t.interval \
+             JOIN indicator_names d ON d.id = t.indicator",
+            5,
+        ),
+        ("SELECT 'gap', id, kind, first_missing_id, last_missing_id, state FROM gaps", 2),
+        ("SELECT 'forecast', at, id, fields FROM forecasts", 3),
+        ("SELECT 'signal', at, id, fields FROM signals", 3),
+    ] {
+        let mut statement = store.prepare(sql).unwrap();
+        let columns = statement.column_count();
+        let mut found = statement.query([]).unwrap();
+        while let Some(row) = found.next().unwrap() {
+            let text = |at| match row.get_ref(at).unwrap() {
+                ValueRef::Text(text) => String::from_utf8_lossy(text).into_owned(),
+                other => format!("{other:?}"),
+            };
+            let cells: Vec<String> = (0..columns).map(text).collect();
+            let known = rows.insert(cells[..keys].join(" "), cells[keys..].join(" "));
+            assert_eq!(known, None, "no row twice");
+        }
+    }
+    rows
+}
+
+fn verify_by_program(dir: &Path) -> (bool, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_tapewatch")).arg("verify").arg(dir).output().unwrap();
+    let said = [&output.stdout[..], &output.stderr[..]].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+#[test]
+fn verify_finds_a_store_that_differs_from_its_journal() {
+    let seed = seed("verify_finds_a_store_that_differs_from_its_journal");
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("data");
+    let world = World::new(seed, 6, 12_000);
+    actix_rt::System::new().block_on(run_with_store(&dir, &world, world.trades.len(), || true));
+    let (is_equal, said) = verify_by_program(&dir);
+    assert!(is_equal && said.contains("rows of the store compared"), "{said}");
+    let rows = stored(&dir);
+    for kind in ["candle", "indicator", "forecast"] {
+        assert!(rows.keys().any(|key| key.contains(kind)), "no {kind} to compare");
+    }
+    let whole = fs::read(dir.join("store.sqlite")).unwrap();
+    let last = "(SELECT max(open_time) FROM candles WHERE close IS NOT NULL)";
+    for (sql, words) in [
+        (format!("UPDATE candles SET close = '1' WHERE open_time = {last}"), "close is 1 in the store, and "),
+        (
+            format!("DELETE FROM candles WHERE open_time = {last}"),
+            "is told by the replay, and not in the store",
+        ),
+        (
+            "UPDATE indicators SET value = '0.5' WHERE value IS NOT NULL AND indicator = 1".to_owned(),
+            "value is 0.5",
+        ),
+        (
+            "UPDATE forecasts SET fields = replace(fields, '\"level\":0.9', '\"level\":0.8')".to_owned(),
+            "fields is",
+        ),
+        (
+            "INSERT INTO gaps SELECT at, id + 1, instrument, 1, 'ids', '1', '2', 0, 0, 'open', NULL FROM \
+             (SELECT max(at) AS at, max(id) AS id, max(instrument) AS instrument FROM forecasts)"
+                .to_owned(),
+            "is in the store, and the replay does not tell it",
+        ),
+    ] {
+        fs::write(dir.join("store.sqlite"), &whole).unwrap();
+        let store = rusqlite::Connection::open(dir.join("store.sqlite")).unwrap();
+        assert!(store.execute(&sql, []).unwrap() > 0, "{sql}");
+        drop(store);
+        let (is_equal, said) = verify_by_program(&dir);
+        assert!(!is_equal && said.contains(words), "{sql}: {said}");
+    }
+}
+
+#[test]
+fn a_store_that_was_deleted_or_is_old_is_told_again_what_it_lacks() {
+    let seed = seed("a_store_that_was_deleted_or_is_old_is_told_again_what_it_lacks");
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("data");
+    let file = dir.join("store.sqlite");
+    let world = World::new(seed, 6, 12_000);
+    actix_rt::System::new().block_on(async {
+        run_with_store(&dir, &world, world.trades.len() / 2, || true).await;
+        let old = fs::read(&file).unwrap();
+        run_with_store(&dir, &world, world.trades.len(), || true).await;
+        let whole = stored(&dir);
+        for state in ["deleted", "old"] {
+            fs::remove_file(&file).unwrap();
+            if state == "old" {
+                fs::write(&file, &old).unwrap();
+                assert!(stored(&dir).len() < whole.len());
+            }
+            let has_all = || {
+                let rows = stored(&dir);
+                whole.keys().all(|key| rows.contains_key(key))
+            };
+            // Nothing new comes in: what is found was told again.
+            run_with_store(&dir, &world, world.trades.len(), has_all).await;
+            let rows = stored(&dir);
+            for (key, row) in &whole {
+                assert_eq!(rows.get(key), Some(row), "{state}: {key}");
+            }
+            let (is_equal, said) = verify_by_program(&dir);
+            assert!(is_equal, "{state}: {said}");
+            assert!(!dir.join("refill/store").exists(), "what it put aside is gone");
+        }
+    });
+}
+
+/// Lines of a file of results.
+fn lines(out: &Path, file: &str) -> BTreeSet<String> {
+    fs::read_to_string(out.join(file)).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_journal_whose_oldest_segments_are_gone_replays_from_its_snapshots() {
+    let seed = seed("a_journal_whose_oldest_segments_are_gone_replays_from_its_snapshots");
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("data");
+    let world = World::new(seed, 6, 15_000);
+    actix_rt::System::new().block_on(async {
+        for third in 1..=3 {
+            run_with_store(&dir, &world, world.trades.len() / 3 * third, || true).await;
+        }
+    });
+    let replayed = |out: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tapewatch"));
+        let output = command.arg("replay").arg(dir.join("journal")).arg("--out").arg(out).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let summary: serde_json::Value =
+            serde_json::from_str(&fs::read_to_string(out.join("summary.json")).unwrap()).unwrap();
+        (summary["trades"].as_u64().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (whole, rest) = (folder.path().join("whole"), folder.path().join("rest"));
+    let (all, said) = replayed(&whole);
+    assert!(all == world.trades.len() as u64 && !said.contains("gone"), "{all}: {said}");
+    for segment in 1..=2 {
+        fs::remove_file(dir.join(format!("journal/{segment:010}.twj"))).unwrap();
+    }
+    let (trades, said) = replayed(&rest);
+    assert!(said.contains("older segments are gone: the replay begins at the oldest snapshots"), "{said}");
+    assert!(trades > 0 && trades <= all / 3, "{trades} of {all}");
+    for file in ["candles.csv", "indicators.csv", "forecasts.jsonl", "anomalies.jsonl", "signals.jsonl"] {
+        let (whole, rest) = (lines(&whole, file), lines(&rest, file));
+        let other: Vec<_> = rest.difference(&whole).take(3).collect();
+        assert!(other.is_empty(), "{file}: {other:#?}");
+        assert!(rest.len() > 10 || file.starts_with("anomalies") || file.starts_with("signals"), "{file}");
+        // The last ones, of whatever instrument.
+        let missing = |count: usize| {
+            let mut times: Vec<&str> = whole.iter().filter_map(|line| line.split(',').nth(3)).collect();
+            times.sort_unstable();
+            times.into_iter().rev().nth(count).map(str::to_owned)
+        };
+        if let (true, Some(last)) = (file.ends_with(".csv"), missing(100)) {
+            let late = whole.iter().filter(|line| line.split(',').nth(3) >= Some(&*last));
+            late.for_each(|line| assert!(rest.contains(line), "{file}: {line}"));
+        }
+    }
+    let (is_equal, said) = verify_by_program(&dir);
+    assert!(is_equal && said.contains("compared from the oldest snapshots on"), "{said}");
+}
+
+/// The segment in which the start stated it is removed one day.
+#[test]
+fn the_configuration_stands_in_each_segment() {
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(7, 1, 1);
+    let (trade, done) = (world.trades[0].1.clone(), Arc::new(AtomicUsize::new(0)));
+    let (skew, fed) = (world.clock.skew_ns().unwrap(), done.clone());
+    let connect: Connect = Arc::new(move |door: ShardDoor| {
+        let (trade, fed) = (trade.clone(), fed.clone());
+        actix_rt::spawn(async move {
+            // A segment of copies: they are journalled, and nothing is computed of them.
+            for _ in 0..280 {
+                let received_at = UnixNanos(trade.exchange_at.0 + skew);
+                let mut frame = vec![(door.watches[0].0, trade.clone()); 1_000];
+                let now = Mono::now();
+                door.intake.trades(FrameStamps { received_at, received: now, parsed: now }, &mut frame);
+                door.intake.rest();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            // The next tick comes after the last trade.
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            fed.fetch_add(1, Ordering::Relaxed);
+        });
+    });
+    actix_rt::System::new().block_on(async {
+        let recorded = Plan { recorded: "[engine]\ngrace = \"500ms\"\n".to_owned(), ..plan(1, 65_536, None) };
+        let (engine, _, _) = start(folder.path(), &world, recorded, &Arc::default()).await;
+        engine.connect(connect).await;
+        until("feeding", || done.load(Ordering::Relaxed) == 1).await;
+        engine.stop().await.unwrap();
+    });
+    let journal = folder.path().join("journal");
+    fs::remove_file(journal.join("0000000001.twj")).unwrap();
+    let left = Recorded::of(&journal).unwrap();
+    assert_eq!(left.config.as_deref(), Some("[engine]\ngrace = \"500ms\"\n"));
 }

@@ -131,6 +131,19 @@ impl Counts {
         self.candles += other.candles;
         self.unrevised += other.unrevised;
     }
+
+    /// What came on top of an earlier count of the same.
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            trades: self.trades - before.trades,
+            duplicates: self.duplicates - before.duplicates,
+            conflicting: self.conflicting - before.conflicting,
+            late: self.late - before.late,
+            refused: self.refused - before.refused,
+            candles: self.candles - before.candles,
+            unrevised: self.unrevised - before.unrevised,
+        }
+    }
 }
 
 /// The state of one symbol.

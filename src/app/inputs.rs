@@ -45,6 +45,7 @@ impl InputArguments {
             frame_parsers: venues::PARSERS,
             max_quarantined: self.max_quarantined,
             quarantine,
+            beginning: None,
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fs;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::thread;
 
 use crate::analytics::pipeline::Settings;
@@ -11,7 +12,9 @@ use crate::app::inputs::{self, InputArguments};
 use crate::app::outcome::{self, Failure};
 use crate::domain::interval::{Interval, TimeInterval};
 use crate::domain::time::UnixNanos;
+use crate::engine::data_dir::DataDir;
 use crate::journal::survey::Survey;
+use crate::replay::beginning::{Beginning, Found};
 use crate::replay::driver::{self, DriverError, Outcome, Plan};
 use crate::replay::lines::journal_in;
 use crate::replay::merge::{Inputs, Options};
@@ -129,6 +132,31 @@ impl ReplayArguments {
         Options { from: self.from, to: self.to, ..self.input.options(interval, Some(quarantine)) }
     }
 
+    /// Where a journal begins whose oldest segments are gone; says so.
+    fn beginning(&self, settings: &Settings, own: &Path) -> Result<Option<Arc<Beginning>>, Failure> {
+        let [path] = &self.input.paths[..] else { return Ok(None) };
+        let Some(journal) = journal_in(path) else { return Ok(None) };
+        let data_dir = journal.parent().unwrap_or(Path::new(""));
+        let snapshots = DataDir::snapshots_of(data_dir);
+        let name = journal.display();
+        let (found, note) = match Beginning::find(&journal, &snapshots, own, settings)? {
+            Found::Whole => return Ok(None),
+            Found::Snapshots(beginning) => (
+                Some(Arc::new(beginning)),
+                format!("{name}: older segments are gone: the replay begins at the oldest snapshots"),
+            ),
+            Found::Nothing => (
+                None,
+                format!(
+                    "{name}: older segments are gone, and no snapshot of this configuration stands behind them: \
+                     computed from what there is"
+                ),
+            ),
+        };
+        inputs::tell_notes(&[note]);
+        Ok(found)
+    }
+
     fn speed(&self) -> Result<Option<f64>, Failure> {
         if self.speed == "max" {
             return Ok(None);
@@ -161,7 +189,8 @@ pub fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {
     let mut out = OutDir::open(&arguments.out)?;
     out.create(QUARANTINE)?;
     let skipped = out.path().join(format!("{QUARANTINE}.tmp"));
-    let options = arguments.options(skipped.clone());
+    let beginning = arguments.beginning(&settings, out.path())?;
+    let options = Options { beginning, ..arguments.options(skipped.clone()) };
     let result = run(arguments, &config, &settings, options, speed, &mut out);
     // Before the directory is closed, which removes what has no name yet.
     if result.is_err() && fs::metadata(&skipped).is_ok_and(|file| file.len() > 0) {
@@ -195,7 +224,7 @@ fn run(
     speed: Option<f64>,
     out: &mut OutDir,
 ) -> Result<(Summary, Option<String>), Failure> {
-    let first = options.interval;
+    let (first, beginning) = (options.interval, options.beginning.clone());
     let mut inputs = Inputs::open(&arguments.input.paths, options)?;
     refuse_unmakable(&inputs, settings, first)?;
     let progress = Progress::new("replay", Some(inputs.bytes_total()));
@@ -205,6 +234,7 @@ fn run(
         speed,
         spool_dir: out.path().to_owned(),
         budget_bytes: DEFAULT_BUDGET_BYTES,
+        beginning,
     };
     let Outcome { collectors, counts } = driver::run(&mut inputs, settings, &plan, &progress)?;
     inputs.finish()?;

@@ -26,7 +26,7 @@ use crate::engine::config::{LiveConfig, TICK_EVERY};
 use crate::engine::data_dir::DataDir;
 use crate::engine::error::EngineError;
 use crate::engine::inbox::Inbox;
-use crate::engine::log::{SharedLog, Syncer};
+use crate::engine::log::{SharedLog, Syncer, state_configuration};
 use crate::engine::recovery::{self, Recovered};
 use crate::engine::refill::{self, Refills};
 use crate::engine::router::Router;
@@ -154,9 +154,7 @@ impl Opened {
     ) -> Result<Engine, EngineError> {
         assert!(plan.shards > 0, "an engine has a shard");
         let Self { dir, roster, rules, mut writer, snapshots, states, settings, fingerprint } = self;
-        let all: Vec<u32> = (0..PARTITIONS).collect();
-        writer.append_version(env!("CARGO_PKG_VERSION"), &all)?;
-        writer.append_config(&plan.recorded, &all)?;
+        state_configuration(&mut writer, &plan.recorded)?;
         let mut deals: Vec<Vec<SeatPlan>> = (0..plan.shards).map(|_| Vec::new()).collect();
         for (watch, instrument) in roster.iter() {
             let rule = rules[instrument];
@@ -179,6 +177,7 @@ impl Opened {
             settings: Box::leak(Box::new(settings)),
             names,
             fingerprint,
+            recorded: plan.recorded.into(),
             log: log.clone(),
             journal: dir.journal(),
             snapshots: snapshots.clone(),

@@ -102,6 +102,13 @@ impl SharedLog {
     }
 }
 
+/// Appends under which version and configuration all partitions are computed from here on.
+pub fn state_configuration(writer: &mut Writer, recorded: &str) -> Result<(), JournalError> {
+    let all: Vec<u32> = (0..writer.partitions()).collect();
+    writer.append_version(env!("CARGO_PKG_VERSION"), &all)?;
+    writer.append_config(recorded, &all)
+}
+
 /// The thread that syncs the journal every so often.
 #[derive(Debug)]
 pub struct Syncer {

@@ -11,6 +11,7 @@ use crate::domain::event::{Event, Trade};
 use crate::domain::time::UnixNanos;
 use crate::domain::told::Watch;
 use crate::engine::inbox::{Stamps, Waiting};
+use crate::engine::log::state_configuration;
 use crate::engine::seat::Seat;
 use crate::engine::shard::Shard;
 use crate::journal::error::JournalError;
@@ -48,6 +49,9 @@ impl Router {
         if shard.missed.replace(false) {
             self.tell_missed();
         }
+        if shard.number == 0 {
+            self.tell_configuration();
+        }
         if shard.partitions.is_empty() {
             return;
         }
@@ -73,6 +77,28 @@ impl Router {
             shard.put_tick(seat, Waiting { at, event: Event::Tick { venue_at }, stamps: None });
         }
         self.rest();
+    }
+
+    /// States version and configuration once in each segment: the one in which the start stated them goes one day,
+    /// and a replay of what is left must know them.
+    fn tell_configuration(&self) {
+        let shard = &self.shard;
+        let mut writer = shard.common.log.lock();
+        let segment = writer.segment();
+        match shard.configured.get() {
+            known if known == segment => return,
+            // The start has stated them.
+            0 => shard.configured.set(segment),
+            _ => {
+                let stated = state_configuration(&mut writer, &shard.common.recorded);
+                drop(writer);
+                match stated {
+                    Ok(()) => shard.configured.set(segment),
+                    Err(error) => _ = shard.common.log.noted(Err(error)),
+                }
+                shard.set_unflushed();
+            }
+        }
     }
 
     /// How long ago each symbol last traded.

@@ -43,6 +43,8 @@ pub struct Common {
     pub names: Arc<IndicatorNames>,
     /// Identifies them in snapshots.
     pub fingerprint: u64,
+    /// What the journal records of the configuration, TOML.
+    pub recorded: Arc<str>,
     pub log: SharedLog,
     /// Where the log's segments lie.
     pub journal: PathBuf,
@@ -80,6 +82,8 @@ pub struct Shard {
     pub ticked_at: Cell<UnixNanos>,
     /// When it last journalled how much was told.
     pub tallied: Cell<Option<Mono>>,
+    /// The segment in which it last stated the configuration.
+    pub configured: Cell<u64>,
     meters: Meters,
 }
 
@@ -122,6 +126,7 @@ impl Shard {
             missed: Cell::new(false),
             ticked_at: Cell::new(UnixNanos(i64::MIN)),
             tallied: Cell::new(None),
+            configured: Cell::new(0),
             meters,
         }
     }

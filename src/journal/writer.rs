@@ -199,6 +199,11 @@ impl Writer {
         &self.dir
     }
 
+    /// Number of the segment that is written to.
+    pub fn segment(&self) -> u64 {
+        self.segment.number
+    }
+
     pub fn generation(&self) -> u64 {
         self.generation
     }

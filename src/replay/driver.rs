@@ -6,6 +6,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -18,6 +19,7 @@ use crate::domain::output::{Output, OutputSink, Position, Refusal};
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::IdRule;
 use crate::replay::archive::SpoolArchive;
+use crate::replay::beginning::Beginning;
 use crate::replay::grouping::Grouping;
 use crate::replay::merge::Inputs;
 use crate::replay::recording::{Entry, InputError};
@@ -47,6 +49,8 @@ pub struct Plan {
     pub spool_dir: PathBuf,
     /// Rows held in memory, over all shards.
     pub budget_bytes: usize,
+    /// Where symbols go on, if not from nothing.
+    pub beginning: Option<Arc<Beginning>>,
 }
 
 /// Why a replay ended early.
@@ -93,6 +97,9 @@ struct Shard<'s> {
     collector: Collector,
     refused: Vec<(Position, Refusal)>,
     grouping: Grouping,
+    beginning: Option<Arc<Beginning>>,
+    /// What symbols that went on had seen before.
+    before: Counts,
 }
 
 /// A collector that also notes what was refused.
@@ -121,6 +128,8 @@ impl<'s> Shard<'s> {
             collector: Collector::new(settings, &plan.spool_dir, plan.budget_bytes / plan.shards.max(1)),
             refused: Vec::new(),
             grouping: Grouping::default(),
+            beginning: plan.beginning.clone(),
+            before: Counts::default(),
         })
     }
 
@@ -136,7 +145,14 @@ impl<'s> Shard<'s> {
         if !self.settings.intelligence.is_empty() {
             self.collector.name(index, &instrument);
         }
-        self.pipelines[at] = Some(Box::new(SymbolPipeline::new(instrument, rule, self.settings)));
+        let restored = self.beginning.as_ref().and_then(|beginning| {
+            beginning.pipeline(&instrument, rule, self.settings, &mut self.archive.of(index))
+        });
+        if let Some(pipeline) = &restored {
+            self.before.add(pipeline.counts());
+        }
+        let pipeline = restored.unwrap_or_else(|| SymbolPipeline::new(instrument, rule, self.settings));
+        self.pipelines[at] = Some(Box::new(pipeline));
     }
 
     #[inline]
@@ -187,6 +203,7 @@ impl<'s> Shard<'s> {
             counts.add(pipeline.counts());
         }
         self.check()?;
+        let counts = counts.since(self.before);
         Ok(Finished { collector: self.collector, counts, refused: self.refused })
     }
 }

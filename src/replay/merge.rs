@@ -17,6 +17,7 @@ use crate::domain::interval::TimeInterval;
 use crate::domain::output::Position;
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::Venue;
+use crate::replay::beginning::Beginning;
 use crate::replay::decoder::{Batch, Facts, FormatEntry, Listed, Stream, happened_at};
 use crate::replay::formats::{AUTO, choose, journal, names};
 use crate::replay::grouping::batch_len;
@@ -46,6 +47,8 @@ pub struct Options {
     pub max_quarantined: Option<u64>,
     /// Where skipped lines are written (`quarantine.jsonl`); `None`: they are only counted.
     pub quarantine: Option<PathBuf>,
+    /// Of the journal, where that is the only recording and its oldest segments are gone.
+    pub beginning: Option<Arc<Beginning>>,
 }
 
 /// Texts read ahead on threads of their own at a time; more are read where they are merged.
@@ -274,8 +277,9 @@ impl Inputs {
         let recording = &self.recordings[rank];
         let facts = facts(&recording.part, &self.options, &recording.raw_instruments);
         let sample = sample(&recording.part)?;
-        let source =
-            Source::open(&recording.part, recording.format, &sample, &facts, Arc::clone(&self.bytes_read))?;
+        let (part, format) = (&recording.part, recording.format);
+        let (beginning, bytes_read) = (self.options.beginning.as_ref(), Arc::clone(&self.bytes_read));
+        let source = Source::open(part, format, &sample, &facts, beginning, bytes_read)?;
         let on_thread = self.threads < THREADS_MAX;
         self.threads += usize::from(on_thread);
         self.recordings[rank].state = State::Reading(Box::new(Reading {
@@ -434,7 +438,7 @@ fn look_into(part: Part, format: &str, options: &Options) -> Result<Recording, I
         Some(_) if format == AUTO || format == journal::ENTRY.name => &journal::ENTRY,
         Some(_) => return Err(refused(format!("is a journal, but --format says {format}"))),
     };
-    let mut source = Source::open(&part, format, &sample, &facts, Arc::default())?;
+    let mut source = Source::open(&part, format, &sample, &facts, None, Arc::default())?;
     let mut batch = Batch::default();
     let mut foreign = None;
     let (mut first_at, mut seen, mut lines) = (None, Vec::new(), 0);

@@ -1,6 +1,7 @@
 //! Recordings in, results out, at full speed, without actors.
 
 pub mod archive;
+pub mod beginning;
 pub mod columns;
 pub mod decoder;
 pub mod driver;

@@ -6,6 +6,7 @@ use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
+use crate::replay::beginning::Beginning;
 use crate::replay::decoder::{Batch, Decoder, Facts, FormatEntry, SHOWN_LINE_CHARS, Sample};
 use crate::replay::formats::journal::JournalSource;
 use crate::replay::lines::{LINE_BYTES_MAX, Line, Lines, Part};
@@ -51,16 +52,19 @@ pub enum Source {
 }
 
 impl Source {
-    /// Opens a recording at its beginning.
+    /// Opens a recording at its beginning, or at another one that was found for a journal.
     pub fn open(
         part: &Part,
         format: &FormatEntry,
         sample: &Sample,
         facts: &Facts<'_>,
+        beginning: Option<&Arc<Beginning>>,
         bytes_read: Arc<AtomicU64>,
     ) -> Result<Self, InputError> {
         match part.journal() {
-            Some(path) => Ok(Self::Journal(Box::new(JournalSource::open(path, bytes_read)?))),
+            Some(path) => {
+                Ok(Self::Journal(Box::new(JournalSource::open(path, beginning.cloned(), bytes_read)?)))
+            }
             None => Ok(Self::Text(Box::new(TextSource::open(part, format, sample, facts, bytes_read)?))),
         }
     }

@@ -148,3 +148,82 @@ impl FeedAudit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::insight::{Evidence, InsightId, Severity, Signal, SignalKind};
+    use crate::domain::output::DataState;
+    use crate::domain::time::UnixNanos;
+    use crate::domain::told::Told;
+    use crate::storage::feed_log::log::{FeedLog, FeedLogOptions};
+
+    fn roster() -> Roster {
+        Roster::new(["a:B-C", "d:E-F"].map(|name| name.parse().unwrap()))
+    }
+
+    /// Two signals of each cause.
+    fn telling(watch: u32, at: u64, ordinal: u64, name: &'static str) -> Telling {
+        let signal = Signal {
+            id: InsightId(at * 10 + ordinal),
+            kind: SignalKind::Anomaly,
+            name,
+            severity: Severity::Info,
+            action: None,
+            exchange_at: UnixNanos(at as i64),
+            score: 0.5,
+            message: String::new(),
+            evidence: Evidence::default(),
+            models: Vec::new(),
+            data_state: DataState::Complete,
+        };
+        let told = Told::Signal(Box::new(signal));
+        Telling { watch: Watch(watch), cause_seq: at, at: Position(at), received: None, told }
+    }
+
+    /// `logged` and `told`: causes of the first instrument; `kept`: what the snapshots cover.
+    fn compared(logged: &[u64], kept: u64, told: &[u64], name: &'static str) -> (u64, Option<String>) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut log = FeedLog::open(dir.path(), FeedLogOptions::default()).unwrap();
+        let label = Label::new(&"a:B-C".parse().unwrap());
+        for &at in logged {
+            for ordinal in 0..2 {
+                let seq = log.take_numbers(1).unwrap();
+                let mut body = Vec::new();
+                write_message(seq, Channel::Signals, &label, &telling(0, at, ordinal, name), 0, &mut body);
+                let (at, ordinal) = (Position(at), ordinal as u32);
+                log.push(&Record { seq, at, ordinal, tag: [0, 0, 0], name: "a:B-C", body: &body });
+            }
+        }
+        log.commit().unwrap();
+        drop(log);
+        let kept = BTreeMap::from([(7, Position(kept))]);
+        let mut audit = FeedAudit::begin(dir.path(), &roster(), kept).unwrap().unwrap();
+        audit.reach(Watch(0), Position(2));
+        for &at in told {
+            (0..2).for_each(|ordinal| audit.hear(7, &telling(0, at, ordinal, "burst")));
+        }
+        audit.finish();
+        (audit.messages, audit.difference)
+    }
+
+    #[test]
+    fn the_log_is_what_the_replay_tells() {
+        assert_eq!(compared(&[1, 2, 5], 5, &[2, 5], "burst"), (4, None));
+        assert_eq!(compared(&[2], 3, &[2, 5], "burst"), (2, None), "a kill came before the rest");
+        assert_eq!(compared(&[2], 1, &[], "symbol_parked"), (0, None), "no matter of the log");
+    }
+
+    #[test]
+    fn each_kind_of_difference_is_told() {
+        let check = |logged: &[u64], kept: u64, told: &[u64], name: &'static str, words: &str| {
+            let difference = compared(logged, kept, told, name).1.expect("a difference");
+            assert!(difference.contains(words) && difference.contains("a:B-C"), "{difference}");
+        };
+        check(&[2], 5, &[2, 5], "burst", "lacks a message that the replay tells");
+        check(&[2, 6], 2, &[2, 5, 6], "burst", "lacks a message that the replay tells");
+        check(&[2, 4, 6], 6, &[2, 6], "burst", "seq 3 of a:B-C: is in the log of the feed");
+        check(&[2, 6], 6, &[2], "burst", "seq 3 of a:B-C: is in the log of the feed");
+        check(&[2], 2, &[2], "other", "seq 1 of a:B-C: the log of the feed has another text");
+    }
+}

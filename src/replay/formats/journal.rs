@@ -2,19 +2,22 @@
 //!
 //! The order is the log's own. A tick reaches each instrument of the partitions that it names, in
 //! their order; an event that was journalled as skipped is passed over. Nothing is changed: a
-//! torn tail is read up to its last whole block and noted.
+//! torn tail is read up to its last whole block and noted. Where the oldest segments are gone it begins behind
+//! what the snapshots know ([`Beginning`]).
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::domain::event::Event;
+use crate::domain::instrument::Instrument;
 use crate::domain::output::Position;
 use crate::journal::entry::{Entry, InstrumentNumber};
 use crate::journal::error::JournalError;
 use crate::journal::kind::Kind;
 use crate::journal::reader::{Reader, Tail};
+use crate::replay::beginning::Beginning;
 use crate::replay::decoder::{Batch, FormatEntry, Likeness, Stream};
 use crate::replay::recording::InputError;
 use crate::replay::roster::InstrumentIndex;
@@ -32,8 +35,14 @@ pub struct JournalSource {
     reader: Reader,
     /// Events that are passed over.
     skipped: HashSet<(u32, Position)>,
-    /// Instruments told so far: the reader's numbers are the text's own.
+    /// Where the oldest segments are gone.
+    beginning: Option<Arc<Beginning>>,
+    /// Instruments told so far.
     enlisted: u32,
+    /// The text's own number of each instrument, by the reader's.
+    numbers: Vec<InstrumentIndex>,
+    /// Those that were told before the reader met them.
+    ahead: BTreeMap<Instrument, InstrumentIndex>,
     /// Instruments of each partition.
     partitions: Vec<Vec<InstrumentIndex>>,
     records: u64,
@@ -43,7 +52,11 @@ pub struct JournalSource {
 }
 
 impl JournalSource {
-    pub fn open(path: &Path, bytes_read: Arc<AtomicU64>) -> Result<Self, InputError> {
+    pub fn open(
+        path: &Path,
+        beginning: Option<Arc<Beginning>>,
+        bytes_read: Arc<AtomicU64>,
+    ) -> Result<Self, InputError> {
         let mut skipped = HashSet::new();
         // Which events were skipped stands behind them in the log.
         let mut looking = Reader::open(path).map_err(input_error)?.only(&[Kind::Skipped]);
@@ -55,7 +68,10 @@ impl JournalSource {
         Ok(Self {
             reader: Reader::open(path).map_err(input_error)?,
             skipped,
+            beginning,
             enlisted: 0,
+            numbers: Vec::new(),
+            ahead: BTreeMap::new(),
             partitions: Vec::new(),
             records: 0,
             segment: (0, 0),
@@ -66,6 +82,17 @@ impl JournalSource {
     /// As a text's source does: `false` with the last batch.
     pub fn next_batch(&mut self, batch: &mut Batch) -> Result<bool, InputError> {
         batch.begin(self.enlisted);
+        if self.enlisted == 0
+            && let Some(beginning) = self.beginning.clone()
+        {
+            // Ticks reach all of them, also those that say nothing themselves for a while.
+            for (partition, symbol) in beginning.symbols() {
+                let index = batch.enlist(symbol.instrument.clone(), symbol.rule, Stream::Journal);
+                self.ahead.insert(symbol.instrument.clone(), index);
+                seat(&mut self.partitions, partition, index);
+            }
+            self.enlisted = batch.enlisted();
+        }
         let Some(block) = self.reader.next_block().map_err(input_error)? else {
             self.bytes_read.fetch_add(self.segment.1, Ordering::Relaxed);
             self.segment.1 = 0;
@@ -74,18 +101,24 @@ impl JournalSource {
             }
             return Ok(false);
         };
-        for listed in &block.instruments()[self.enlisted as usize..] {
-            let index = batch.enlist(listed.instrument.clone(), listed.rule, Stream::Journal);
-            let partition = listed.partition as usize;
-            if partition >= self.partitions.len() {
-                self.partitions.resize_with(partition + 1, Vec::new);
-            }
-            self.partitions[partition].push(index);
+        for listed in &block.instruments()[self.numbers.len()..] {
+            let index = self.ahead.get(&listed.instrument).copied().unwrap_or_else(|| {
+                let index = batch.enlist(listed.instrument.clone(), listed.rule, Stream::Journal);
+                seat(&mut self.partitions, listed.partition, index);
+                index
+            });
+            self.numbers.push(index);
         }
         self.enlisted = batch.enlisted();
-        let (skipped, instruments) = (&self.skipped, block.instruments());
-        let is_skipped = |instrument: InstrumentNumber, at: Position| {
-            !skipped.is_empty() && skipped.contains(&(instruments[instrument.0 as usize].partition, at))
+        let (skipped, instruments, numbers) = (&self.skipped, block.instruments(), &self.numbers);
+        let beginning = self.beginning.as_deref();
+        let is_skipped = |partition: u32, at: Position| {
+            (!skipped.is_empty() && skipped.contains(&(partition, at)))
+                || beginning.is_some_and(|beginning| beginning.knows(partition, at))
+        };
+        let is_left_out = |instrument: InstrumentNumber, at: Position| {
+            (!skipped.is_empty() || beginning.is_some())
+                && is_skipped(instruments[instrument.0 as usize].partition, at)
         };
         let before = self.records;
         let records = &mut self.records;
@@ -93,8 +126,9 @@ impl JournalSource {
             for trade in trades {
                 let trade = trade.map_err(input_error)?;
                 *records += 1;
-                if !is_skipped(trade.instrument, trade.at) {
-                    batch.push(InstrumentIndex(trade.instrument.0), *records, Event::Trade(trade.trade));
+                if !is_left_out(trade.instrument, trade.at) {
+                    let index = numbers[trade.instrument.0 as usize];
+                    batch.push(index, *records, Event::Trade(trade.trade));
                 }
             }
         } else {
@@ -104,13 +138,13 @@ impl JournalSource {
                     *records += 1;
                     match entry {
                         Entry::Event { instrument, at, event } => {
-                            if !is_skipped(instrument, at) {
-                                batch.push(InstrumentIndex(instrument.0), *records, event);
+                            if !is_left_out(instrument, at) {
+                                batch.push(numbers[instrument.0 as usize], *records, event);
                             }
                         }
                         Entry::Tick { venue_at, partitions: reached } => {
                             for (partition, at) in reached {
-                                if skipped.contains(&(partition, at)) {
+                                if is_skipped(partition, at) {
                                     continue;
                                 }
                                 for &index in partitions.get(partition as usize).into_iter().flatten() {
@@ -138,6 +172,15 @@ impl JournalSource {
             self.segment = (header.number, length);
         }
     }
+}
+
+/// Ticks of the partition reach the instrument.
+fn seat(partitions: &mut Vec<Vec<InstrumentIndex>>, partition: u32, index: InstrumentIndex) {
+    let at = partition as usize;
+    if at >= partitions.len() {
+        partitions.resize_with(at + 1, Vec::new);
+    }
+    partitions[at].push(index);
 }
 
 fn torn(file: &Path, offset: u64, bytes: u64) -> String {
