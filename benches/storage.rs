@@ -273,7 +273,7 @@ fn encode(count: u64) {
         let begun = ThreadTime::now();
         let mut encoded = 0;
         for part in batches.chunks(160) {
-            let chunks = encoder.encode(part.iter().map(|batch| &**batch));
+            let chunks = encoder.encode(part.iter().map(|batch| (&**batch, false)));
             encoded += chunks.iter().map(|chunk| chunk.part(0, chunk.rows()).len()).sum::<usize>();
         }
         let ours = begun.elapsed().as_nanos() as f64 / count as f64;

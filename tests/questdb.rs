@@ -3,6 +3,7 @@
 #[path = "common/questdb.rs"]
 mod questdb;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use tapewatch::runtime::health::{Condition, Health};
 use tapewatch::runtime::latency::{Latency, Stage};
 use tapewatch::runtime::metrics::Metrics;
 use tapewatch::runtime::quarantine::{Quarantine, Quarantined};
-use tapewatch::runtime::sink::{Barrier, Batch, Telling};
+use tapewatch::runtime::sink::{Barrier, Batch, Refill, Sink, Telling};
 use tapewatch::storage::questdb::sink::{QuestDb, Voices};
 
 const START: i64 = 1_714_521_600_000_000_000;
@@ -390,4 +391,44 @@ fn a_server_killed_under_load_loses_nothing_and_doubles_nothing() {
         server.rows("SELECT count(), sum(trade_id::long) FROM trades") == [expected.clone()]
     });
     assert!(rig.kept.0.lock().unwrap().is_empty());
+}
+
+/// What is told again because the database lacked it comes beside what is told now, and never instead of it.
+#[test]
+fn a_database_that_lags_says_so_and_takes_older_rows_beside_newer_ones() {
+    let Some(server) = questdb::start() else { return };
+    let rig = Rig::new();
+    let batch = |told: Vec<Told>| {
+        let telling = |told| Telling { watch: Watch(0), cause_seq: 7, at: Position(1), received: None, told };
+        let tellings = told.into_iter().map(telling).collect();
+        Arc::new(Batch { tellings, published: Mono::now(), recovered: true })
+    };
+    let cover = |sink: &Arc<dyn Sink>, at: u64| {
+        let (barrier, reached) = Barrier::covering(1, [(5, Position(at))].into());
+        sink.mark(barrier);
+        assert_eq!(reached.recv_timeout(DEADLINE), Ok("questdb"));
+    };
+    let questdb = rig.start(&server);
+    let sink = questdb.sink();
+    assert_eq!(sink.kept(), Some(BTreeMap::new()));
+    assert!(sink.refill(Refill::Begins));
+    sink.offer(&batch(vec![candle(2, "3")]));
+    assert!(sink.refill(Refill::Batch(&batch(vec![candle(0, "1"), candle(1, "2"), trade(1)]))));
+    cover(&sink, 3);
+    assert!(sink.refill(Refill::Ends));
+    wait_for("the rows were readable", || server.rows("SELECT count() FROM trades") == ["1"]);
+    wait_for("the newest row stayed", || server.rows("SELECT close, revision FROM candles") == ["3.0 2"]);
+    drop((sink, questdb));
+    // While older rows were still to come nothing was kept for sure.
+    let questdb = rig.start(&server);
+    assert_eq!(questdb.sink().kept(), Some(BTreeMap::new()));
+    cover(&questdb.sink(), 8);
+    drop(questdb);
+    let questdb = rig.start(&server);
+    assert_eq!(questdb.sink().kept(), Some(BTreeMap::from([(5, Position(8))])));
+    drop(questdb);
+    server.rows("DROP TABLE signals");
+    let questdb = rig.start(&server);
+    assert_eq!(questdb.sink().kept(), Some(BTreeMap::new()), "a table was gone, and all is told again");
+    drop(questdb);
 }

@@ -19,6 +19,8 @@ use crate::runtime::sink::{Barrier, Batch};
 #[derive(Clone, Debug)]
 pub enum Entry {
     Batch(Arc<Batch>),
+    /// Told again: older than the batches around it.
+    Older(Arc<Batch>),
     /// Reached once everything before it is kept.
     Barrier(Barrier),
 }
@@ -62,6 +64,10 @@ impl Pending {
 
     /// `false`: it was full, and the batch is dropped.
     pub fn offer(&self, batch: &Arc<Batch>) -> bool {
+        self.push(batch, Entry::Batch)
+    }
+
+    fn push(&self, batch: &Arc<Batch>, entry: fn(Arc<Batch>) -> Entry) -> bool {
         let mut queue = self.lock();
         let tellings = queue.tellings + batch.tellings.len();
         // One batch always fits, however large.
@@ -72,7 +78,7 @@ impl Pending {
             return false;
         }
         queue.tellings = tellings;
-        queue.entries.push_back(Entry::Batch(batch.clone()));
+        queue.entries.push_back(entry(batch.clone()));
         self.meter.depth.set(tellings as i64);
         true
     }
@@ -89,7 +95,7 @@ impl Pending {
         let mut tellings = 0;
         let mut taken = Vec::new();
         for entry in &queue.entries {
-            if let Entry::Batch(batch) = entry {
+            if let Entry::Batch(batch) | Entry::Older(batch) = entry {
                 tellings += batch.tellings.len();
                 if tellings > tellings_max && !taken.is_empty() {
                     break;
@@ -109,7 +115,7 @@ impl Pending {
         }
         let barriers = entries.iter().filter_map(|entry| match entry {
             Entry::Barrier(barrier) => Some(barrier),
-            Entry::Batch(_) => None,
+            Entry::Batch(_) | Entry::Older(_) => None,
         });
         barriers.flat_map(|barrier| barrier.covers().iter().copied()).collect()
     }
@@ -131,7 +137,7 @@ impl Pending {
     /// As [`Pending::offer`], for whoever may wait; `false`: there should be room for others beside it, and it is
     /// to be offered again.
     pub fn offer_later(&self, batch: &Arc<Batch>) -> bool {
-        !self.is_crowded() && self.offer(batch)
+        !self.is_crowded() && self.push(batch, Entry::Older)
     }
 
     /// The first `count` entries are kept elsewhere: they go, and the barriers among them are reached.
@@ -167,7 +173,7 @@ impl Pending {
             return None;
         }
         let batch = |entry: &Entry| match entry {
-            Entry::Batch(batch) => Some(batch.clone()),
+            Entry::Batch(batch) | Entry::Older(batch) => Some(batch.clone()),
             Entry::Barrier(_) => None,
         };
         Some(queue.entries.iter().filter_map(batch).collect())
@@ -218,7 +224,7 @@ impl Pending {
 impl Entry {
     fn tellings(&self) -> usize {
         match self {
-            Self::Batch(batch) => batch.tellings.len(),
+            Self::Batch(batch) | Self::Older(batch) => batch.tellings.len(),
             Self::Barrier(_) => 0,
         }
     }

@@ -316,7 +316,7 @@ impl Writer {
 
 fn batch_of(entry: &Entry) -> Option<&Batch> {
     match entry {
-        Entry::Batch(batch) => Some(batch),
+        Entry::Batch(batch) | Entry::Older(batch) => Some(batch),
         Entry::Barrier(_) => None,
     }
 }

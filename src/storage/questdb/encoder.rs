@@ -29,8 +29,9 @@ pub struct Encoder {
     ends: Vec<u32>,
     stamps: Vec<(Mono, u64)>,
     roster: Roster,
-    /// Of each instrument, the time of its last trade without an id, and how many had it.
-    unnamed: Vec<(UnixNanos, u32)>,
+    /// Of each instrument, the time of its last trade without an id, and how many had it: of what is told, and
+    /// of what is told again beside it.
+    unnamed: [Vec<(UnixNanos, u32)>; 2],
     gaps: GapPlaces,
     text: Vec<u8>,
     /// Rows that the encoder refuses: instrument, and why.
@@ -44,20 +45,21 @@ impl Encoder {
             ends: Vec::new(),
             stamps: Vec::new(),
             roster: roster.clone(),
-            unnamed: vec![(UnixNanos(i64::MIN), 0); roster.len()],
+            unnamed: [(); 2].map(|()| vec![(UnixNanos(i64::MIN), 0); roster.len()]),
             gaps,
             text: Vec::new(),
             refused: Vec::new(),
         }
     }
 
-    /// The rows of batches, in order; only the last chunk may be small.
-    pub fn encode<'a>(&mut self, batches: impl Iterator<Item = &'a Batch>) -> Vec<Chunk> {
+    /// The rows of batches, in order; `true`: it is told again, and older than those around it. Only the last chunk
+    /// may be small.
+    pub fn encode<'a>(&mut self, batches: impl Iterator<Item = (&'a Batch, bool)>) -> Vec<Chunk> {
         let mut chunks = Vec::new();
-        for batch in batches {
+        for (batch, is_older) in batches {
             let mut trades = 0;
             for telling in &batch.tellings {
-                self.telling(telling);
+                self.telling(telling, is_older);
                 trades += u64::from(telling.received.is_some() && matches!(telling.told, Told::Trade(_)));
                 if self.ends.len() >= ROWS_MAX || self.buffer.len() >= BYTES_MAX {
                     self.stamp(batch, std::mem::take(&mut trades));
@@ -122,7 +124,7 @@ impl Encoder {
         }
     }
 
-    fn telling(&mut self, telling: &Telling) {
+    fn telling(&mut self, telling: &Telling, is_older: bool) {
         let roster = self.roster.clone();
         let instrument = roster.instrument(telling.watch);
         let names = (instrument.venue().name(), instrument.symbol());
@@ -131,7 +133,8 @@ impl Encoder {
         let (buffer, text) = (&mut self.buffer, &mut self.text);
         let done = match &telling.told {
             Told::Trade(trade) => {
-                id_of(trade, &mut self.unnamed[telling.watch.0 as usize], text);
+                let unnamed = &mut self.unnamed[usize::from(is_older)];
+                id_of(trade, &mut unnamed[telling.watch.0 as usize], text);
                 trade_row(buffer, names, trade, utf8(text))
             }
             Told::Candle(candle) => candle_row(buffer, names, candle),

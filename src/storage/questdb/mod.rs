@@ -10,6 +10,8 @@ pub mod client;
 pub mod delivery;
 pub mod encoder;
 pub mod gap_places;
+pub mod kept;
+pub mod newer;
 pub mod schema;
 pub mod sink;
 pub mod visibility;

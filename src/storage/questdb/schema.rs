@@ -4,7 +4,7 @@
 //! times have nanoseconds. The deduplication keys of a table name the identity of its rows: a row that is
 //! sent again replaces itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::storage::config::QuestDbConfig;
 use crate::storage::questdb::client::{Client, ClientError};
@@ -162,7 +162,7 @@ pub const TABLES: [Table; 8] = [
     },
     // Nanoseconds, since the start of the process.
     Table {
-        name: "stage_latency",
+        name: LATENCY,
         columns: &[
             ("at", TIME),
             ("stage", "SYMBOL"),
@@ -177,6 +177,9 @@ pub const TABLES: [Table; 8] = [
     },
 ];
 
+/// Nothing of what is told stands in it.
+const LATENCY: &str = "stage_latency";
+
 /// Why the tables are not as they have to be.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
@@ -189,8 +192,12 @@ pub enum SchemaError {
 /// Columns of a table that is there: type, designated, key.
 type Found = BTreeMap<String, (String, bool, bool)>;
 
-/// Makes the tables that are missing, adds the columns that are missing, refuses what is otherwise.
-pub fn ensure(client: &Client, config: &QuestDbConfig) -> Result<(), SchemaError> {
+/// Makes the tables that are missing, adds the columns that are missing, refuses what is otherwise. `true`: all
+/// tables of what is told were there.
+pub fn ensure(client: &Client, config: &QuestDbConfig) -> Result<bool, SchemaError> {
+    let found = client.query("SELECT table_name FROM tables()")?;
+    let names: BTreeSet<&str> = found.dataset.iter().filter_map(|row| row.first()?.as_str()).collect();
+    let all_there = TABLES.iter().all(|table| table.name == LATENCY || names.contains(table.name));
     for table in &TABLES {
         client.query(&table.create(config))?;
         let found = client.query(&format!("SHOW COLUMNS FROM {}", table.name))?;
@@ -212,7 +219,7 @@ pub fn ensure(client: &Client, config: &QuestDbConfig) -> Result<(), SchemaError
                 .query(&format!("ALTER TABLE {} ADD COLUMN IF NOT EXISTS \"{name}\" {kind}", table.name))?;
         }
     }
-    Ok(())
+    Ok(all_there)
 }
 
 impl Table {

@@ -8,14 +8,16 @@
 //! **When the spool is full** rows wait in the queue; when that is full too, batches are dropped and counted, and
 //! no barrier is reached any more: the next start tells them again.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tracing::{error, info, warn};
 
+use crate::domain::output::Position;
 use crate::domain::told::{Roster, Told};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock::{self, Mono, Stopwatch};
@@ -23,7 +25,7 @@ use crate::runtime::health::{Condition, Health};
 use crate::runtime::latency::{Latency, Recorder, Stage};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::quarantine::{Quarantine, Quarantined, TEXT_CHARS_MAX};
-use crate::runtime::sink::{Barrier, Batch, Sink};
+use crate::runtime::sink::{Barrier, Batch, Refill, Sink};
 use crate::storage::config::QuestDbConfig;
 use crate::storage::error::StorageError;
 use crate::storage::pending::{Entry, Pending};
@@ -32,6 +34,8 @@ use crate::storage::questdb::client::{Client, ClientError};
 use crate::storage::questdb::delivery::{RefusedRow, deliver};
 use crate::storage::questdb::encoder::Encoder;
 use crate::storage::questdb::gap_places::GapPlaces;
+use crate::storage::questdb::kept::Kept;
+use crate::storage::questdb::newer::Newer;
 use crate::storage::questdb::schema::{self, SchemaError, TABLES};
 use crate::storage::questdb::visibility::{Visibility, logs};
 use crate::storage::spool::Spool;
@@ -57,6 +61,8 @@ const CLOSING: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct QuestDb {
     pending: Pending,
+    /// Up to where it had each partition at the start.
+    kept: BTreeMap<u32, Position>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -81,6 +87,7 @@ impl QuestDb {
         let dir = data_dir.join("spool").join(NAME);
         let spool = Spool::open(&dir, config.spool_bytes)?;
         let gaps = GapPlaces::open(&dir.join("gaps"))?;
+        let kept = Kept::open(&dir.join("kept"), &config.http_address);
         let pending = Pending::new(TELLINGS_MAX, voices.metrics.queue(NAME));
         for table in &TABLES {
             voices.metrics.sink_rows.with_label_values(&[NAME, table.name]);
@@ -101,6 +108,8 @@ impl QuestDb {
             recorder: voices.latency.recorder(),
             voices,
             backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(5), 2),
+            kept,
+            is_up: false,
             away: None,
             is_well: true,
             has_dropped: false,
@@ -112,15 +121,18 @@ impl QuestDb {
             }
             writer.lost(&problem);
         }
+        writer.is_up = true;
+        let kept = writer.kept.positions().clone();
         let writer = thread::Builder::new()
             .name(NAME.to_owned())
             .spawn(move || writer.run())
             .map_err(StorageError::io(data_dir, "start the writer of QuestDB for"))?;
-        Ok(Self { pending, writer: Some(writer) })
+        Ok(Self { pending, kept, writer: Some(writer) })
     }
 
     pub fn sink(&self) -> Arc<dyn Sink> {
-        Arc::new(QuestDbSink { pending: self.pending.clone() })
+        let (pending, kept) = (self.pending.clone(), self.kept.clone());
+        Arc::new(QuestDbSink { pending, kept, refilling: AtomicBool::new(false), newer: Mutex::default() })
     }
 }
 
@@ -138,6 +150,11 @@ impl Drop for QuestDb {
 #[derive(Debug)]
 struct QuestDbSink {
     pending: Pending,
+    kept: BTreeMap<u32, Position>,
+    /// Older rows are told again.
+    refilling: AtomicBool,
+    /// Held while something is offered, as long as they are.
+    newer: Mutex<Newer>,
 }
 
 impl Sink for QuestDbSink {
@@ -146,13 +163,43 @@ impl Sink for QuestDbSink {
     }
 
     fn offer(&self, batch: &Arc<Batch>) {
-        if batch.tellings.iter().any(|telling| !matches!(telling.told, Told::Refused { .. })) {
+        if batch.tellings.iter().all(|telling| matches!(telling.told, Told::Refused { .. })) {
+            return;
+        }
+        if self.refilling.load(Ordering::Acquire) {
+            let mut newer = self.newer.lock().unwrap_or_else(PoisonError::into_inner);
+            newer.note(batch);
+            self.pending.offer(batch);
+        } else {
             self.pending.offer(batch);
         }
     }
 
     fn mark(&self, barrier: Barrier) {
         self.pending.mark(barrier);
+    }
+
+    fn kept(&self) -> Option<BTreeMap<u32, Position>> {
+        Some(self.kept.clone())
+    }
+
+    fn refill(&self, step: Refill<'_>) -> bool {
+        let mut newer = self.newer.lock().unwrap_or_else(PoisonError::into_inner);
+        match step {
+            Refill::Begins => {
+                self.pending.begin_refill();
+                self.refilling.store(true, Ordering::Release);
+            }
+            // It is not told apart any more what is newer: the next start begins anew.
+            Refill::Batch(_) | Refill::Ends if newer.is_full() => {}
+            Refill::Batch(batch) => return self.pending.offer_later(&newer.without(batch)),
+            Refill::Ends => {
+                self.refilling.store(false, Ordering::Release);
+                *newer = Newer::default();
+                self.pending.end_refill();
+            }
+        }
+        true
     }
 }
 
@@ -186,6 +233,9 @@ struct Writer {
     recorder: Recorder,
     voices: Voices,
     backoff: Backoff,
+    kept: Kept,
+    /// The process has started: what it lacks from here on the next start tells it.
+    is_up: bool,
     /// Since when the database is left alone, and how long.
     away: Option<(Stopwatch, Duration)>,
     /// What health says of the sink.
@@ -264,7 +314,8 @@ impl Writer {
         let entries = self.pending.peek(BATCH_TELLINGS);
         if self.in_hand_entries == 0 {
             let batches = entries.iter().filter_map(|entry| match entry {
-                Entry::Batch(batch) => Some(&**batch),
+                Entry::Batch(batch) => Some((&**batch, false)),
+                Entry::Older(batch) => Some((&**batch, true)),
                 Entry::Barrier(_) => None,
             });
             self.in_hand = self.encoder.encode(batches).into();
@@ -285,8 +336,10 @@ impl Writer {
                 return false;
             }
         }
+        let covered = self.pending.covered(&entries[..self.in_hand_entries]);
         self.pending.done(self.in_hand_entries, NAME);
         self.in_hand_entries = 0;
+        self.kept.advance(covered);
         true
     }
 
@@ -385,10 +438,17 @@ impl Writer {
 
     /// Makes and checks the tables, and looks whether they take rows.
     fn connect(&mut self) -> Result<(), Trouble> {
-        schema::ensure(&self.client, &self.config).map_err(|error| match error {
+        let all_there = schema::ensure(&self.client, &self.config).map_err(|error| match error {
             SchemaError::Client(error) => Trouble::Client(error),
             differs @ SchemaError::Differs { .. } => Trouble::Schema(differs.to_string()),
         })?;
+        if !all_there {
+            self.kept.forget();
+            if self.is_up {
+                warn!("tables of QuestDB were gone: what they held is told again by the next start");
+                self.pending.begin_refill();
+            }
+        }
         let (_, suspended) = logs(&self.client)?;
         if !suspended.is_empty() {
             return Err(Trouble::Suspended(suspended.join(", ")));
