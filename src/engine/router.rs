@@ -86,7 +86,7 @@ impl Router {
         let mut writer = shard.common.log.lock();
         let segment = writer.segment();
         match shard.configured.get() {
-            known if known == segment => return,
+            known if known == segment => {}
             // The start has stated them.
             0 => shard.configured.set(segment),
             _ => {

@@ -2,7 +2,6 @@
 //! came last.
 
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use crate::domain::told::Told;
@@ -56,19 +55,19 @@ fn is_revised(told: &Told) -> bool {
 
 /// `None`: such a row is told once.
 fn row_of(telling: &Telling) -> Option<u64> {
-    let mut hasher = DefaultHasher::new();
-    telling.watch.hash(&mut hasher);
-    match &telling.told {
+    let watch = telling.watch.0;
+    let name = match &telling.told {
         Told::Candle(candle) => {
-            (0, candle.interval.to_string(), candle.open_at, candle.origin).hash(&mut hasher);
+            format!("candle|{watch}|{}|{}|{}", candle.interval, candle.open_at.0, candle.origin)
         }
         Told::Indicator(values) => {
-            (1, values.interval.to_string(), values.open_at, &*values.indicator).hash(&mut hasher);
+            format!("indicator|{watch}|{}|{}|{}", values.interval, values.open_at.0, values.indicator)
         }
-        Told::Gap(gap) => (2, gap.id).hash(&mut hasher),
+        Told::Gap(gap) => format!("gap|{watch}|{}", gap.id),
         _ => return None,
-    }
-    Some(hasher.finish())
+    };
+    let hash = blake3::hash(name.as_bytes());
+    Some(u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes")))
 }
 
 #[cfg(test)]
