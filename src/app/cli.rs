@@ -12,6 +12,7 @@ use crate::app::backfill::{self, BackfillArguments};
 use crate::app::check::{self, CheckArguments};
 use crate::app::config;
 use crate::app::demo::{self, DemoArguments};
+use crate::app::evaluate::{self, EvaluateArguments};
 use crate::app::export::{self, ExportArguments};
 use crate::app::generate::{self, GenerateArguments};
 use crate::app::import::{self, ImportArguments};
@@ -50,6 +51,8 @@ enum Command {
     Config,
     /// The whole engine on simulated venues: no network, server or configuration needed
     Demo(DemoArguments),
+    /// Score detectors, forecasters and signals on recordings or labelled series
+    Evaluate(Box<EvaluateArguments>),
     /// Write trades of a journal, stored results, or those of a replay, as CSV, JSON lines or Parquet
     Export(ExportArguments),
     /// Write a seeded market, with labels of what was put into it, as a recording
@@ -103,6 +106,7 @@ fn perform(command: Command) -> Result<(), Failure> {
         Command::Backfill(arguments) => backfill::backfill(&arguments),
         Command::Check(arguments) => check::check(&arguments),
         Command::Demo(arguments) => demo::demo(&arguments),
+        Command::Evaluate(arguments) => evaluate::evaluate(&arguments),
         Command::Export(arguments) => export::export(&arguments),
         Command::Generate(arguments) => generate::generate(&arguments),
         Command::Import(arguments) => import::import(&arguments),
@@ -163,7 +167,7 @@ mod tests {
     fn wrong_words_are_told_what_is_allowed() {
         check_refused(
             &["chekc"],
-            "allowed are: alerts backfill check config demo export generate import keys latency probe record replay run",
+            "allowed are: alerts backfill check config demo evaluate export generate import keys latency probe record replay run",
         );
         check_refused(&["check", "--jsn"], "allowed are: --config --json");
         check_refused(&["check", "--config"], "a value is required for '--config <FILE>'");

@@ -6,6 +6,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod demo;
+pub mod evaluate;
 pub mod export;
 mod export_store;
 pub mod generate;

@@ -99,33 +99,6 @@ impl ReplayArguments {
         settings.into_iter().filter_map(|(key, flag, text)| Some((key, flag, text.clone()?))).collect()
     }
 
-    /// A journal replays under the configuration recorded in it, all else under that of today.
-    fn configuration(&self) -> Result<Config, Failure> {
-        let file = self.config.as_deref();
-        let mut recorded = Vec::new();
-        for path in &self.input.paths {
-            let (name, text) = match journal_in(path) {
-                Some(dir) => (dir.display().to_string(), Survey::of(&dir)?.config),
-                None => (path.display().to_string(), None),
-            };
-            recorded.push((name, text));
-        }
-        let differs = |text: &Option<String>| *text != recorded[0].1;
-        match recorded.iter().find(|(_, text)| differs(text)) {
-            // Which of them would hold?
-            Some((other, _)) if file.is_none() => Err(Failure::refused(format!(
-                "{} and {other} were not recorded under one configuration: name one with --config",
-                recorded[0].0
-            ))),
-            None if recorded[0].1.is_some() => {
-                let (name, text) = &recorded[0];
-                Config::recorded(name, text.as_deref().unwrap_or_default(), file, &self.flags())
-                    .map_err(Failure::refused)
-            }
-            _ => Config::load(file, &self.flags()).map_err(Failure::refused),
-        }
-    }
-
     /// `quarantine`: where skipped lines go.
     fn options(&self, quarantine: PathBuf) -> Options {
         let interval = self.intervals.as_deref().and_then(inputs::first_interval);
@@ -171,8 +144,37 @@ impl ReplayArguments {
     }
 }
 
+/// A journal replays under the configuration recorded in it, all else under that of today.
+pub fn configuration(
+    paths: &[PathBuf],
+    file: Option<&Path>,
+    flags: &[FlagSetting],
+) -> Result<Config, Failure> {
+    let mut recorded = Vec::new();
+    for path in paths {
+        let (name, text) = match journal_in(path) {
+            Some(dir) => (dir.display().to_string(), Survey::of(&dir)?.config),
+            None => (path.display().to_string(), None),
+        };
+        recorded.push((name, text));
+    }
+    let differs = |text: &Option<String>| *text != recorded[0].1;
+    match recorded.iter().find(|(_, text)| differs(text)) {
+        // Which of them would hold?
+        Some((other, _)) if file.is_none() => Err(Failure::refused(format!(
+            "{} and {other} were not recorded under one configuration: name one with --config",
+            recorded[0].0
+        ))),
+        None if recorded[0].1.is_some() => {
+            let (name, text) = &recorded[0];
+            Config::recorded(name, text.as_deref().unwrap_or_default(), file, flags).map_err(Failure::refused)
+        }
+        _ => Config::load(file, flags).map_err(Failure::refused),
+    }
+}
+
 pub fn replay(arguments: &ReplayArguments) -> Result<(), Failure> {
-    let config = arguments.configuration()?;
+    let config = configuration(&arguments.input.paths, arguments.config.as_deref(), &arguments.flags())?;
     let speed = arguments.speed()?;
     if let (Some(from), Some(to)) = (arguments.from, arguments.to)
         && from >= to
@@ -265,7 +267,7 @@ fn run(
 }
 
 /// Ready candles make longer ones, and nothing else.
-fn refuse_unmakable(
+pub fn refuse_unmakable(
     inputs: &Inputs,
     settings: &Settings,
     first: Option<TimeInterval>,

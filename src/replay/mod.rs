@@ -11,6 +11,7 @@ pub mod generate;
 pub mod grouping;
 pub mod instruments;
 pub mod lines;
+pub mod listening;
 pub mod merge;
 pub mod quarantine;
 pub mod recording;

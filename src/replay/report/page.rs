@@ -18,7 +18,7 @@ use crate::replay::results::directory::{CANDLES, DIGESTS, GAPS, INDICATORS, SUMM
 use crate::replay::results::summary::Summary;
 
 const PAGE: &str = include_str!("page.html");
-const STYLE: &str = include_str!("page.css");
+pub const STYLE: &str = include_str!("page.css");
 /// One script, and one scope: each part uses those before it.
 const SCRIPT: [&str; 13] = [
     include_str!("script/texts.js"),
