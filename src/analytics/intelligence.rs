@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding};
+use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding, Tuning};
 use crate::analytics::features::FeatureMaker;
 use crate::analytics::forecast::forecaster::{Forecaster, ForecasterEntry};
 use crate::analytics::rolling::state::State;
@@ -19,10 +19,10 @@ use crate::domain::insight::{Anomaly, Forecast, InsightId, Role, Signal};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::output::{DataState, Output, OutputSink};
-use crate::domain::time::UnixNanos;
+use crate::domain::time::{NANOS_PER_DAY, UnixNanos};
 
 /// Which models run; the same for all symbols of a run.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct IntelligencePlan {
     /// Of time, ascending.
     pub intervals: Vec<Interval>,
@@ -31,6 +31,14 @@ pub struct IntelligencePlan {
     pub rules: Vec<RuleSettings>,
     /// Candles ahead, ascending.
     pub horizons: Vec<u32>,
+    /// How many anomalies a detector should tell a day, of each interval of each instrument.
+    pub alerts_per_day: u32,
+}
+
+impl Default for IntelligencePlan {
+    fn default() -> Self {
+        Self::new(&[], &[], &[], &[], &[])
+    }
 }
 
 /// A member of a family, with its name and version as it is told.
@@ -72,6 +80,7 @@ impl IntelligencePlan {
                 .collect(),
             rules: rules.iter().map(|&entry| RuleSettings::of(entry)).collect(),
             horizons: horizons.to_vec(),
+            alerts_per_day: Tuning::ALERTS_PER_DAY,
         }
     }
 
@@ -85,13 +94,27 @@ impl IntelligencePlan {
         self.rules.is_empty() && self.detectors.is_empty() && self.forecasters.is_empty()
     }
 
+    /// What a detector of that interval is built for.
+    fn tuning(&self, interval: Interval) -> Tuning {
+        let length = interval.time().map_or(NANOS_PER_DAY, |interval| interval.nanos());
+        Tuning {
+            candles_per_day: NANOS_PER_DAY as f64 / length as f64,
+            alerts_per_day: f64::from(self.alerts_per_day),
+        }
+    }
+
     /// One line that differs where results may differ.
     pub fn canonical(&self) -> String {
         let intervals: Vec<_> = self.intervals.iter().map(ToString::to_string).collect();
         let names = |names: Vec<&str>| names.join(" ");
         let horizons: Vec<_> = self.horizons.iter().map(ToString::to_string).collect();
+        // Only where somebody asked for another: what was recorded before there was a choice is the usual one.
+        let budget = match self.alerts_per_day {
+            Tuning::ALERTS_PER_DAY => String::new(),
+            alerts => format!(" alerts_per_day={alerts}"),
+        };
         format!(
-            "intervals={} detectors={} forecasters={} rules={} horizons={}",
+            "intervals={} detectors={} forecasters={} rules={} horizons={}{budget}",
             intervals.join(" "),
             names(self.detectors.iter().map(|model| &*model.name).collect()),
             names(self.forecasters.iter().map(|model| &*model.name).collect()),
@@ -137,7 +160,10 @@ impl Intelligence {
             interval,
             next_open: UnixNanos(i64::MIN),
             features: FeatureMaker::default(),
-            detectors: plan.detectors.iter().map(|model| (model.entry.build)()).collect(),
+            detectors: {
+                let tuning = plan.tuning(interval);
+                plan.detectors.iter().map(|model| (model.entry.build)(&tuning)).collect()
+            },
             forecasters: plan
                 .forecasters
                 .iter()
@@ -205,6 +231,7 @@ impl Mind {
         if matches!(candle.state, CandleState::Partial | CandleState::Unknown) {
             self.whole = 0;
             self.features.next(candle);
+            self.detectors.iter_mut().for_each(|detector| detector.interrupt());
             self.forecasters.iter_mut().for_each(|forecaster| forecaster.interrupt());
             return;
         }

@@ -9,6 +9,7 @@ use crate::analytics::archive::Archive;
 use crate::analytics::candles::Candles;
 use crate::analytics::catalogue::Spec;
 use crate::analytics::desk::Desk;
+use crate::analytics::features::FEATURES_VERSION;
 use crate::analytics::gaps::{Dirty, Gaps};
 use crate::analytics::indicator_set::IndicatorPlan;
 use crate::analytics::information::InformationBars;
@@ -79,6 +80,9 @@ impl Settings {
         for number in [self.grace_nanos, self.window as i64, self.indicators.state_words as i64] {
             part(&number.to_string());
         }
+        // Models know what they learned from by name, version and the definitions of the features.
+        part(&self.intelligence.canonical());
+        part(&FEATURES_VERSION.to_string());
         // A changed layout seldom has the same length: this finds what nobody wrote down above.
         let mut words = Vec::new();
         let nobody = "x:A-B".parse().expect("the name is well-formed");

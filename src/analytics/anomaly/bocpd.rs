@@ -19,7 +19,7 @@ pub const ENTRY: DetectorEntry = DetectorEntry {
     summary: "the run of candles with one mean and deviation of return or volume has just ended",
     channels: &["return_regime", "volume_regime"],
     warm_up: WARM_UP,
-    build: || Box::new(ChangePoints::default()),
+    build: |_| Box::new(ChangePoints::default()),
 };
 
 const PARAMETERS: BocpdParameters = BocpdParameters {

@@ -20,10 +20,35 @@ pub struct Finding {
     pub evidence: Evidence,
 }
 
+/// What a detector is built for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tuning {
+    /// Of the interval, above zero.
+    pub candles_per_day: f64,
+    /// How many anomalies it should tell a day, above zero.
+    pub alerts_per_day: f64,
+}
+
+impl Tuning {
+    /// Unless configured otherwise.
+    pub const ALERTS_PER_DAY: u32 = 4;
+    /// Minute candles and the usual budget.
+    pub const MINUTES: Self = Self { candles_per_day: 1_440.0, alerts_per_day: 4.0 };
+}
+
 /// One incremental detector, for one interval of one instrument.
 pub trait Detector: Send {
     /// Takes the next candle's features; adds to `found` what is seldom about it. Silent while warming up.
     fn observe(&mut self, features: &Features, found: &mut Vec<Finding>);
+
+    /// A hole: what comes next does not follow on what came before. Short memories begin anew, and nothing is
+    /// told until they are full again.
+    fn interrupt(&mut self) {}
+
+    /// Score of the last candle, told or not; `None` while silent.
+    fn score(&self) -> Option<f64> {
+        None
+    }
 
     /// Visits every word of mutable state, always in the same order: saves or restores it.
     fn state(&mut self, state: &mut State<'_>);
@@ -41,5 +66,5 @@ pub struct DetectorEntry {
     pub channels: &'static [&'static str],
     /// Candles until it may speak.
     pub warm_up: usize,
-    pub build: fn() -> Box<dyn Detector>,
+    pub build: fn(&Tuning) -> Box<dyn Detector>,
 }

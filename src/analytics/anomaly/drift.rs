@@ -22,7 +22,7 @@ pub const ENTRY: DetectorEntry = DetectorEntry {
     summary: "one-step errors in volume or volatility have another mean than they had, by ADWIN and Page-Hinkley",
     channels: &["volatility_error", "volume_error"],
     warm_up: WARM_UP,
-    build: || Box::new(Drift::default()),
+    build: |_| Box::new(Drift::default()),
 };
 
 const WARM_UP: usize = 200;

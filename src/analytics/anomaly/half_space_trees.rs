@@ -18,7 +18,7 @@ pub const ENTRY: DetectorEntry = DetectorEntry {
     summary: "candles whose features together fall where few others did, by ten random trees",
     channels: &["joint"],
     warm_up: WARM_UP,
-    build: || Box::new(Crowding::default()),
+    build: |_| Box::new(Crowding::default()),
 };
 
 const PARAMETERS: HalfSpaceParameters =

@@ -17,7 +17,7 @@ pub const ENTRY: DetectorEntry = DetectorEntry {
     summary: "candles whose features together a random cut soon parts from those of the last 512",
     channels: &["joint"],
     warm_up: WARM_UP,
-    build: || Box::new(Isolation::default()),
+    build: |_| Box::new(Isolation::default()),
 };
 
 const PARAMETERS: RandomCutParameters =

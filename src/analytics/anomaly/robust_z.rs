@@ -6,11 +6,13 @@
 //! Source: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993).
 
 use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding};
+use crate::analytics::anomaly::series::{SeriesDetector, SeriesEntry};
 use crate::analytics::features::Features;
 use crate::analytics::rolling::sorted::SortedWindow;
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::tail::TailShare;
 use crate::domain::insight::{Evidence, Fact};
+use crate::domain::time::UnixNanos;
 
 pub const ENTRY: DetectorEntry = DetectorEntry {
     name: "robust_z",
@@ -18,7 +20,13 @@ pub const ENTRY: DetectorEntry = DetectorEntry {
     summary: "distance of return and volume from their median, in units of the median distance",
     channels: &["return", "volume"],
     warm_up: WARM_UP,
-    build: || Box::new(RobustZ::default()),
+    build: |_| Box::new(RobustZ::default()),
+};
+
+pub const SERIES: SeriesEntry = SeriesEntry {
+    name: "robust_z",
+    summary: "distance from the median of the last values, in units of the median distance",
+    build: || Box::new(SeriesRobustZ { channel: Channel::new() }),
 };
 
 const WINDOW: usize = 240;
@@ -96,9 +104,32 @@ impl Detector for RobustZ {
     }
 }
 
+/// One channel, of a plain value; its spread has no floor but that of a float.
+struct SeriesRobustZ {
+    channel: Channel,
+}
+
+impl SeriesDetector for SeriesRobustZ {
+    fn update(&mut self, _: UnixNanos, value: f64) -> f64 {
+        let known = self.channel.window.len();
+        let median = self.channel.window.median();
+        let mad = median.and_then(|median| self.channel.window.median_distance(median));
+        self.channel.window.push(value);
+        let (Some(median), Some(mad), true) = (median, mad, known >= WARM_UP) else { return 0.0 };
+        let z = (value - median).abs() / (CONSISTENCY * mad).max(f64::MIN_POSITIVE.sqrt());
+        let rank = self.channel.tail.rank(z.min(Z_MAX));
+        // The rank stops at the number of values: beyond it, the distance goes on.
+        rank * (0.5 + 0.5 * z / (10.0 + z))
+    }
+}
+
+/// Where the median distance is none at all, every change is infinitely many: as many as that.
+const Z_MAX: f64 = 1e12;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analytics::anomaly::detector::Tuning;
     use crate::analytics::indicators::trial::Random;
 
     fn features(scaled_return: f64, log_volume: f64) -> Features {
@@ -106,9 +137,8 @@ mod tests {
             log_return: scaled_return * 1e-3,
             scaled_return,
             log_volume,
-            log_trade_count: None,
             range: 1e-3,
-            taker_imbalance: None,
+            ..Features::default()
         }
     }
 
@@ -116,7 +146,7 @@ mod tests {
     fn check_found(odd: Features, expected: &[&str]) {
         let mut random = Random(3);
         let mut noise = || (random.word() >> 11) as f64 / (1_u64 << 53) as f64 - 0.5;
-        let mut detector = (ENTRY.build)();
+        let mut detector = (ENTRY.build)(&Tuning::MINUTES);
         let mut found = Vec::new();
         for _ in 0..1_000 {
             detector.observe(&features(noise(), 3.0 + noise()), &mut found);
@@ -143,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_market_that_repeats_itself_makes_nothing_infinite() {
-        let mut detector = (ENTRY.build)();
+        let mut detector = (ENTRY.build)(&Tuning::MINUTES);
         let mut found = Vec::new();
         for i in 0..500 {
             detector.observe(&features(0.0, 3.0 + f64::from(i % 2) * 1e-9), &mut found);

@@ -1,6 +1,6 @@
 //! How detectors are tried: on a calm market from a seed, with what is odd put into it.
 
-use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding};
+use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding, Tuning};
 use crate::analytics::estimators::split_mix::SplitMix;
 use crate::analytics::features::Features;
 use crate::analytics::rolling::state::State;
@@ -11,9 +11,8 @@ pub fn features(scaled_return: f64, log_volume: f64) -> Features {
         log_return: scaled_return * 1e-3,
         scaled_return,
         log_volume,
-        log_trade_count: None,
         range: 1e-3,
-        taker_imbalance: None,
+        ..Features::default()
     }
 }
 
@@ -48,7 +47,7 @@ impl Market {
 
 /// What a detector finds in those candles.
 pub fn found(entry: &DetectorEntry, candles: &[Features]) -> Vec<(usize, Finding)> {
-    let mut detector = (entry.build)();
+    let mut detector = (entry.build)(&Tuning::MINUTES);
     let mut all = Vec::new();
     let mut found = Vec::new();
     for (i, candle) in candles.iter().enumerate() {
@@ -69,18 +68,18 @@ pub fn check_state(entry: &DetectorEntry, candles: &[Features], cuts: &[usize]) 
     assert!(!expected.is_empty(), "there is something to find");
     for &cut in cuts {
         let (mut all, mut found) = (Vec::new(), Vec::new());
-        let mut detector = (entry.build)();
+        let mut detector = (entry.build)(&Tuning::MINUTES);
         for (i, candle) in candles.iter().enumerate() {
             if i == cut {
                 let mut words = saved(&mut *detector);
-                detector = (entry.build)();
+                detector = (entry.build)(&Tuning::MINUTES);
                 let mut state = State::load(&words);
                 detector.state(&mut state);
                 assert_eq!(state.finish(), Ok(()), "cut at {cut}");
                 assert_eq!(saved(&mut *detector), words, "cut at {cut}");
                 words.pop();
                 let mut state = State::load(&words);
-                (entry.build)().state(&mut state);
+                (entry.build)(&Tuning::MINUTES).state(&mut state);
                 assert!(state.finish().is_err(), "a word too few, cut at {cut}");
             }
             detector.observe(candle, &mut found);

@@ -161,14 +161,7 @@ mod tests {
     use crate::analytics::indicators::trial::Random;
 
     fn features(log_return: f64) -> Features {
-        Features {
-            log_return,
-            scaled_return: 0.0,
-            log_volume: 0.0,
-            log_trade_count: None,
-            range: 0.0,
-            taker_imbalance: None,
-        }
+        Features { log_return, ..Features::default() }
     }
 
     /// Sums of twelve even numbers are nearly a bell curve.

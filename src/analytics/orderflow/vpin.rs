@@ -32,7 +32,8 @@ pub const ENTRY: Entry = Entry {
     needs: Needs::Amounts,
 };
 
-struct Vpin {
+#[derive(Debug)]
+pub struct Vpin {
     bucket_volume: f64,
     buckets: f64,
     /// Of the open bucket: how much is in it, and bought less sold.
@@ -44,17 +45,30 @@ struct Vpin {
 
 impl Vpin {
     fn new(arguments: &Arguments) -> Self {
-        Self {
-            bucket_volume: arguments.real(0),
-            buckets: arguments.real(1),
-            filled: 0.0,
-            net: 0.0,
-            imbalances: Fold::new(arguments.period(1)),
+        Self::with_buckets(arguments.real(0), arguments.period(1))
+    }
+
+    /// `bucket_volume` above zero, `buckets` at least 1.
+    pub fn with_buckets(bucket_volume: f64, buckets: usize) -> Self {
+        Self { bucket_volume, buckets: buckets as f64, filled: 0.0, net: 0.0, imbalances: Fold::new(buckets) }
+    }
+
+    /// From now on a bucket holds `bucket_volume`, above zero. An open one that holds more is full as it is.
+    pub fn resize(&mut self, bucket_volume: f64) {
+        if self.filled >= bucket_volume {
+            self.imbalances.push(Sums([self.net.abs() / self.filled]));
+            (self.filled, self.net) = (0.0, 0.0);
         }
+        self.bucket_volume = bucket_volume;
+    }
+
+    /// The mean imbalance of the full buckets; `None` until there are as many as asked for.
+    pub fn value(&self) -> Option<f64> {
+        self.imbalances.is_full().then(|| self.imbalances.total().0[0] / self.buckets)
     }
 
     /// Pours in volume of which bought less sold is the `skew`th part.
-    fn pour(&mut self, volume: f64, skew: f64) {
+    pub fn pour(&mut self, volume: f64, skew: f64) {
         let room = self.bucket_volume - self.filled;
         if volume < room {
             self.filled += volume;
@@ -73,6 +87,13 @@ impl Vpin {
         self.filled = rest;
         self.net = rest * skew;
     }
+
+    /// Visits every word of mutable state, but for the size of a bucket.
+    pub fn state(&mut self, state: &mut State<'_>) {
+        state.f64(&mut self.filled);
+        state.f64(&mut self.net);
+        self.imbalances.state(state);
+    }
 }
 
 impl Indicator for Vpin {
@@ -82,14 +103,13 @@ impl Indicator for Vpin {
         if volume > 0.0 {
             self.pour(volume, (buy - sell) / volume);
         }
-        out[0] = self.imbalances.total().0[0] / self.buckets;
-        self.imbalances.is_full()
+        let value = self.value();
+        out[0] = value.unwrap_or_default();
+        value.is_some()
     }
 
     fn state(&mut self, state: &mut State<'_>) {
-        state.f64(&mut self.filled);
-        state.f64(&mut self.net);
-        self.imbalances.state(state);
+        Vpin::state(self, state);
     }
 }
 

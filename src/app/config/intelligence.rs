@@ -20,6 +20,8 @@ use crate::domain::interval::Interval;
 
 /// Shorter candles are mostly noise, unless somebody asks for them.
 const SHORTEST_NANOS: i64 = 60_000_000_000;
+/// Anomalies a day.
+const ALERTS_MAX: u64 = 1_440;
 const HORIZON_MAX: u32 = 1_440;
 const HORIZONS_MAX: usize = 16;
 
@@ -30,8 +32,9 @@ pub fn read(layers: &mut Layers, intervals: &[Interval]) -> Option<IntelligenceP
     let rules = read_rules(layers);
     let horizons = read_horizons(layers);
     let intervals = read_intervals(layers, intervals);
+    let alerts_per_day = read_budget(layers);
     let plan = IntelligencePlan::new(&intervals?, &detectors?, &forecasters?, &[], &horizons?);
-    Some(plan.with_rules(rules?))
+    Some(IntelligencePlan { alerts_per_day: alerts_per_day?, ..plan.with_rules(rules?) })
 }
 
 /// The rules as a journal records them: which, and what is set otherwise than by default.
@@ -180,6 +183,16 @@ fn read_horizons(layers: &mut Layers) -> Option<Vec<u32>> {
         return None;
     }
     Some(horizons)
+}
+
+fn read_budget(layers: &mut Layers) -> Option<u32> {
+    let key = "intelligence.alerts_per_day";
+    let number = layers.whole(key, ALERTS_MAX)?;
+    if number == 0 {
+        layers.complain(key, "must be at least 1; without detectors nothing is told");
+        return None;
+    }
+    u32::try_from(number).ok()
 }
 
 fn read_intervals(layers: &mut Layers, engine: &[Interval]) -> Option<Vec<Interval>> {

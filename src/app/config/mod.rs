@@ -37,12 +37,13 @@ pub mod storage;
 pub const DEFAULT: &str = include_str!("../../../config/default.toml");
 
 /// Every key; `*` stands for the name of a venue.
-const KEYS: [&str; 21] = [
+const KEYS: [&str; 22] = [
     "data_dir",
     "engine.grace",
     "engine.indicators",
     "engine.intervals",
     "engine.shards",
+    "intelligence.alerts_per_day",
     "intelligence.detectors",
     "intelligence.forecasters",
     "intelligence.horizons",
@@ -251,7 +252,8 @@ impl EngineConfig {
         let plan = &self.intelligence;
         format!(
             "[engine]\ngrace = \"{}\"\nintervals = [{}]\nindicators = [{}]\n\
-             [intelligence]\nintervals = [{}]\ndetectors = [{}]\nforecasters = [{}]\nhorizons = {:?}\n{}",
+             [intelligence]\nintervals = [{}]\ndetectors = [{}]\nforecasters = [{}]\nhorizons = {:?}\n\
+             alerts_per_day = {}\n{}",
             quantity::print_duration(self.grace),
             texts(&self.intervals),
             quoted(self.indicators.iter().map(ToString::to_string).collect()),
@@ -259,6 +261,7 @@ impl EngineConfig {
             quoted(plan.detectors.iter().map(|model| model.entry.name.to_owned()).collect()),
             quoted(plan.forecasters.iter().map(|model| model.entry.name.to_owned()).collect()),
             plan.horizons,
+            plan.alerts_per_day,
             intelligence::recorded_rules(&plan.rules),
         )
     }
