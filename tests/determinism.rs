@@ -6,6 +6,7 @@ mod program;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tapewatch::analytics::anomaly::DETECTORS;
 use tapewatch::domain::venue::IdRule;
 use tapewatch::journal::writer::{Writer, WriterOptions};
 use tapewatch::replay::generate::market::Market;
@@ -16,6 +17,10 @@ const INTERVALS: &str = "1s,1m,5m,ticks:100,volume-imbalance:5";
 
 /// Six symbols with gaps, copies and late trades, a file each.
 fn market(dir: &Path, layout: &str) -> Vec<PathBuf> {
+    market_of(dir, layout, "900")
+}
+
+fn market_of(dir: &Path, layout: &str, seconds: &str) -> Vec<PathBuf> {
     let to = dir.join(layout);
     let symbols = "BTC-USDT,ETH-USDT,PEPE-USDT,BTC-IDR,SOL-USDT,DOGE-USDT";
     let output = tapewatch(&[
@@ -25,7 +30,7 @@ fn market(dir: &Path, layout: &str) -> Vec<PathBuf> {
         "--symbols",
         symbols,
         "--duration-seconds",
-        "900",
+        seconds,
         "--layout",
         layout,
         "--seed",
@@ -66,6 +71,27 @@ fn one_recording_has_one_digest() {
         "paced on one thread"
     );
     assert_eq!(run(dir.path(), &inputs, &["--expect", &expected]), expected, "as expected");
+}
+
+/// Trees that draw and posteriors that forget too: whatever runs beside them, and in whatever order.
+#[test]
+fn every_detector_gives_one_digest() {
+    let dir = tempfile::tempdir().unwrap();
+    // The slowest speaks after nearly 900 candles of a second.
+    let files = market_of(dir.path(), "binance-trades", "2400");
+    let inputs: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let names: Vec<_> = DETECTORS.iter().map(|entry| entry.name).collect();
+    let config = dir.path().join("all.toml");
+    fs::write(&config, format!("[intelligence]\nalerts_per_day = 1440\ndetectors = {names:?}\n")).unwrap();
+    let flags = ["--config", config.to_str().unwrap()];
+    let expected = run(dir.path(), &inputs, &[&flags[..], &["--shards", "1"]].concat());
+    let found = fs::read_to_string(dir.path().join("out/anomalies.jsonl")).unwrap();
+    for name in ["bocpd@", "half_space_trees@", "random_cut_forest@"] {
+        assert!(found.contains(name), "{name} finds something");
+    }
+    assert_ne!(run(dir.path(), &inputs, &[]), expected, "other detectors");
+    let turned: Vec<&Path> = inputs.iter().rev().copied().collect();
+    assert_eq!(run(dir.path(), &turned, &[&flags[..], &["--shards", "3"]].concat()), expected);
 }
 
 #[test]

@@ -39,7 +39,9 @@ impl Default for JointVector {
 /// How far each feature is from its mean, in deviations.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
+    /// 0 where the candle does not say.
     pub distances: [f64; DIMENSIONS],
+    is_known: [bool; DIMENSIONS],
 }
 
 impl JointVector {
@@ -53,6 +55,7 @@ impl JointVector {
             features.taker_imbalance,
         ];
         let mut distances = [0.0; DIMENSIONS];
+        let is_known = values.map(|value| value.is_some());
         let is_warm = self.moments[0].count() >= WARM_UP;
         for (i, (moments, value)) in self.moments.iter_mut().zip(values).enumerate() {
             let Some(value) = value else { continue };
@@ -63,7 +66,7 @@ impl JointVector {
             let learned = if is_warm { value.clamp(mean - reach, mean + reach) } else { value };
             moments.push(learned);
         }
-        is_warm.then_some(Point { distances })
+        is_warm.then_some(Point { distances, is_known })
     }
 
     /// Visits every word of mutable state.
@@ -79,18 +82,31 @@ impl Point {
         self.distances.map(|distance| 0.5 + distance / (2.0 * (2.0 + distance.abs())))
     }
 
-    /// All distances, and which feature is farthest from its mean: what a person can check.
-    pub fn evidence(&self) -> Evidence {
+    /// All distances, and which feature is farthest from its mean: what a person can check. `tail`: share of
+    /// candles that are odder.
+    pub fn evidence(&self, tail: f64) -> Evidence {
         let mut farthest = 0;
         for i in 1..DIMENSIONS {
             if self.distances[i].abs() > self.distances[farthest].abs() {
                 farthest = i;
             }
         }
-        let evidence = Evidence::default().with("farthest", Fact::Text(NAMES[farthest].into()));
-        NAMES.into_iter().zip(self.distances).fold(evidence, |evidence, (name, distance)| {
-            evidence.with(format!("{name}_z"), Fact::Number(distance))
-        })
+        let distance = self.distances[farthest];
+        let side = if distance < 0.0 { "below" } else { "above" };
+        let known = || (0..DIMENSIONS).filter(|&i| self.is_known[i]);
+        let names: Vec<_> = known().map(|i| NAMES[i].replace('_', " ")).collect();
+        let explanation = format!(
+            "{} fall together where one candle in {:.0} does; farthest is {}, {:.1} deviations {side} its mean",
+            names.join(", "),
+            1.0 / tail.max(1e-9),
+            NAMES[farthest].replace('_', " "),
+            distance.abs(),
+        );
+        let mut evidence = Evidence::default().with("farthest", Fact::Text(NAMES[farthest].into()));
+        for i in known() {
+            evidence = evidence.with(format!("{}_z", NAMES[i]), Fact::Number(self.distances[i]));
+        }
+        evidence.with("tail", Fact::Number(tail)).with("explanation", Fact::Text(explanation.into()))
     }
 }
 
@@ -107,8 +123,11 @@ mod tests {
         let before = vector.clone();
         let point = vector.next(&features(0.0, 30.0)).unwrap();
         assert!(point.distances[1] > 10.0 && point.distances[0].abs() < 2.0, "{point:?}");
-        let evidence = point.evidence();
+        let evidence = point.evidence(0.01);
         assert_eq!(evidence.0[0].1, Fact::Text("volume".into()));
+        let names: Vec<_> = evidence.0.iter().map(|(name, _)| &**name).collect();
+        // Of what the candle does not say nothing is said.
+        assert_eq!(names, ["farthest", "return_z", "volume_z", "range_z", "tail", "explanation"]);
         assert!(point.in_unit_cube().iter().all(|place| (0.0..=1.0).contains(place)), "{point:?}");
         // An outlier hardly moves what the next one is measured by.
         let again = vector.next(&features(0.0, 30.0)).unwrap();

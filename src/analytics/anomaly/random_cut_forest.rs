@@ -1,14 +1,14 @@
 //! A random cut forest over the joint vector: candles that a cut soon parts from the others.
 //!
-//! Thirty-two seeded trees of 128 of the last 512 candles, one grown anew every 16 candles. How odd a candle is
-//! is told as the share of candles before that were less so. Source: Guha, Mishra, Roy and Schrijvers (2016).
+//! Thirty-two seeded trees of 128 of the last 512 candles, one grown anew every 16 candles. How seldom that
+//! is comes from the tail of such scores. Source: Guha, Mishra, Roy and Schrijvers (2016).
 
-use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding};
+use crate::analytics::anomaly::alarm::{Alarm, WARM_UP as TAIL_WARM_UP};
+use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding, Tuning};
 use crate::analytics::anomaly::joint::{DIMENSIONS, JointVector};
 use crate::analytics::estimators::random_cut_forest::{RandomCutForest, RandomCutParameters};
 use crate::analytics::features::Features;
 use crate::analytics::rolling::state::State;
-use crate::analytics::rolling::tail::TailShare;
 use crate::domain::insight::Fact;
 
 pub const ENTRY: DetectorEntry = DetectorEntry {
@@ -17,57 +17,54 @@ pub const ENTRY: DetectorEntry = DetectorEntry {
     summary: "candles whose features together a random cut soon parts from those of the last 512",
     channels: &["joint"],
     warm_up: WARM_UP,
-    build: |_| Box::new(Isolation::default()),
+    build: |tuning| Box::new(Isolation::new(tuning)),
 };
 
 const PARAMETERS: RandomCutParameters =
     RandomCutParameters { dimensions: DIMENSIONS, trees: 32, sample: 128, window: 512, seed: 0x7263_6631 };
-/// The vector's own, the first sample, and some scores to compare with.
-const WARM_UP: usize = 60 + 128 + 200;
-/// Candles after which a score weighs half in the count of how seldom the next is.
-const HALF_LIFE: f64 = 2_000.0;
-const SCORE_MIN: f64 = 0.998;
-/// How fine scores are told apart.
-const FINENESS: f64 = 250.0;
+/// The vector's, the forest's and that of the tail.
+const WARM_UP: usize = 60 + 128 + TAIL_WARM_UP;
 
 struct Isolation {
-    seen: u64,
     vector: JointVector,
     forest: RandomCutForest,
-    tail: TailShare,
+    alarm: Alarm<1>,
 }
 
-impl Default for Isolation {
-    fn default() -> Self {
+impl Isolation {
+    fn new(tuning: &Tuning) -> Self {
         Self {
-            seen: 0,
             vector: JointVector::default(),
             forest: RandomCutForest::new(PARAMETERS),
-            tail: TailShare::new(HALF_LIFE),
+            alarm: Alarm::new(tuning),
         }
     }
 }
 
 impl Detector for Isolation {
     fn observe(&mut self, features: &Features, found: &mut Vec<Finding>) {
-        self.seen = self.seen.saturating_add(1);
         let Some(point) = self.vector.next(features) else { return };
         let Some(isolation) = self.forest.observe(&point.distances) else { return };
-        let score = self.tail.rank(FINENESS * isolation);
-        if self.seen > WARM_UP as u64 && score >= SCORE_MIN {
-            let evidence = point
-                .evidence()
-                .with("isolation", Fact::Number(isolation))
-                .with("window", Fact::Count(PARAMETERS.window as i64));
-            found.push(Finding { channel: "joint", score, threshold: SCORE_MIN, evidence });
-        }
+        let Some(alert) = self.alarm.judge([Some(isolation)]) else { return };
+        let evidence = point
+            .evidence(alert.tail)
+            .with("isolation", Fact::Number(isolation))
+            .with("window", Fact::Count(PARAMETERS.window as i64));
+        found.push(Finding { channel: "joint", score: alert.score, threshold: alert.threshold, evidence });
+    }
+
+    fn interrupt(&mut self) {
+        self.alarm.interrupt();
+    }
+
+    fn score(&self) -> Option<f64> {
+        self.alarm.score()
     }
 
     fn state(&mut self, state: &mut State<'_>) {
-        state.word(&mut self.seen);
         self.vector.state(state);
         self.forest.state(state);
-        self.tail.state(state);
+        self.alarm.state(state);
     }
 }
 
