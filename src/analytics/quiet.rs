@@ -30,10 +30,18 @@ pub enum Told {
     /// A row for each interval.
     Singly,
     /// One row for all; what had been told inside of it before.
-    Together(Vec<Piece>),
-    /// As `Together`, once its end is known; and the row for all that stands there already, from when
-    /// its end seemed known.
-    Growing(Vec<Piece>, Option<Stretch>),
+    Together(Box<[Piece]>),
+    /// As `Together`, once its end is known. Boxed, for nearly all runs are told singly.
+    Growing(Box<Growth>),
+}
+
+/// A run that is too long to be told singly and whose end is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Growth {
+    /// What had been told inside of it before.
+    pub inside: Vec<Piece>,
+    /// The row for all that stands there already, from when its end seemed known.
+    pub told: Option<Stretch>,
 }
 
 /// The row of a stretch, as it was told.
@@ -69,7 +77,7 @@ impl Quiet {
                 let inside = inside.map(|piece| Piece { first_open: piece.first_open.max(end), ..piece });
                 std::iter::once(own).chain(inside).collect()
             }
-            Told::Growing(inside, _) => inside.clone(),
+            Told::Growing(growth) => growth.inside.clone(),
         };
         let cut = pieces.into_iter().map(|piece| Piece {
             first_open: piece.first_open.max(from),
@@ -81,12 +89,12 @@ impl Quiet {
 
     /// The row for all that stands at the first open time.
     pub fn stretch(&self) -> Option<Stretch> {
-        match self.told {
+        match &self.told {
             Told::Singly => None,
             Told::Together(_) => {
                 Some(Stretch { count: self.count, unknown: self.unknown, revision: self.revision })
             }
-            Told::Growing(_, told) => told,
+            Told::Growing(growth) => growth.told,
         }
     }
 
@@ -103,17 +111,16 @@ impl Quiet {
         state.i64(&mut self.count);
         state.bool(&mut self.unknown);
         state.u32(&mut self.revision);
-        let mut kind = match self.told {
+        let mut kind = match &self.told {
             Told::Singly => 0,
             Told::Together(_) => 1,
-            Told::Growing(_, None) => 2,
-            Told::Growing(_, Some(_)) => 3,
+            Told::Growing(growth) => 2 + u64::from(growth.told.is_some()),
         };
         state.word(&mut kind);
         let (mut inside, told) = match std::mem::replace(&mut self.told, Told::Singly) {
             Told::Singly => (Vec::new(), None),
-            Told::Together(inside) => (inside, None),
-            Told::Growing(inside, told) => (inside, told),
+            Told::Together(inside) => (inside.into_vec(), None),
+            Told::Growing(growth) => (growth.inside, growth.told),
         };
         let mut told = told.unwrap_or(Stretch { count: 0, unknown: false, revision: 0 });
         if kind == 3 {
@@ -133,9 +140,9 @@ impl Quiet {
         }
         self.told = match kind {
             0 => Told::Singly,
-            1 => Told::Together(inside),
-            2 => Told::Growing(inside, None),
-            _ => Told::Growing(inside, Some(told)),
+            1 => Told::Together(inside.into()),
+            2 => Told::Growing(Box::new(Growth { inside, told: None })),
+            _ => Told::Growing(Box::new(Growth { inside, told: Some(told) })),
         };
     }
 }
@@ -198,7 +205,7 @@ impl Series {
         let count = (until.0 - from.0) / self.interval.nanos();
         // With the runs of the same state that it continues it may have become one row.
         let (mut total, mut start, mut joined) = (count, from, 0usize);
-        for run in self.quiet.iter().rev() {
+        while let Some(run) = self.quiet.len().checked_sub(joined + 1).and_then(|at| self.quiet.get(at)) {
             if run.unknown != unknown || run.end(self.interval) != start {
                 break;
             }
@@ -210,7 +217,8 @@ impl Series {
         if total > STRETCH_MIN {
             let old = self.quiet.split_off(self.quiet.len() - joined);
             let inside = old.iter().flat_map(|run| run.pieces(self.interval, start, until)).collect();
-            let told = Told::Growing(inside, old.front().and_then(Quiet::stretch));
+            let told = old.first().and_then(Quiet::stretch);
+            let told = Told::Growing(Box::new(Growth { inside, told }));
             self.quiet.push_back(Quiet { first_open: start, count: total, unknown, revision: 0, told });
             return;
         }
@@ -232,20 +240,20 @@ impl Series {
     /// Tells a long run of quiet whose end is now known.
     pub fn finish_stretch<S: OutputSink>(&mut self, desk: &mut Desk<'_, S>) {
         if let Some(last) = self.quiet.back_mut()
-            && let Told::Growing(inside, told) = &mut last.told
+            && let Told::Growing(growth) = &mut last.told
         {
-            let (inside, told) = (std::mem::take(inside), *told);
+            let (inside, told) = (std::mem::take(&mut growth.inside), growth.told);
             if let Some(told) = told.filter(|told| (told.count, told.unknown) == (last.count, last.unknown)) {
                 // It grew, and a late trade has cut off what it grew by: nothing new.
                 last.revision = told.revision;
-                last.told = Told::Together(inside);
+                last.told = Told::Together(inside.into());
                 return;
             }
             last.revision = inside
                 .first()
                 .filter(|piece| piece.first_open == last.first_open)
                 .map_or(0, |piece| piece.revision + 1);
-            last.told = Told::Together(inside);
+            last.told = Told::Together(inside.into());
             let row = together(self.interval, last, desk.origin);
             desk.tell(&row);
         }

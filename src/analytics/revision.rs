@@ -3,13 +3,12 @@
 //! What differs is told with a higher revision: the candle, the quiet that it parted or joined,
 //! and every later value of an indicator, recomputed from the nearest checkpoint before it.
 
-use std::collections::VecDeque;
-
 use crate::analytics::archive::Archive;
 use crate::analytics::desk::{Desk, bar_of};
 use crate::analytics::gaps::Dirty;
 use crate::analytics::indicator_set::{IndicatorSet, Reading};
 use crate::analytics::quiet::{Quiet, STRETCH_MIN, Told, quiet_candle, together};
+use crate::analytics::ring::Ring;
 use crate::analytics::rolling::state::State;
 use crate::analytics::rows::{Checkpoint, Row, RowExtra, candle_of};
 use crate::analytics::series::{CHECKPOINT_EVERY, Series};
@@ -65,7 +64,7 @@ impl Series {
                 if self.closed == 0 {
                     let mut words = Vec::new();
                     self.set.save(&mut words);
-                    self.checkpoints.push_back(Checkpoint { row: 0, words });
+                    self.checkpoints.push_back(Checkpoint { row: 0, quiet: 0, words });
                     self.rows_since_checkpoint = 1;
                 } else {
                     let behind = self.checkpoints.iter_mut().filter(|checkpoint| checkpoint.row >= at.max(1));
@@ -75,6 +74,7 @@ impl Series {
                 self.rows.insert(at, Row { revision, ..Row::new(open_at, sums) });
                 self.closed += 1;
                 self.begins = self.begins.min(open_at);
+                self.count_quiet();
             }
         }
         true
@@ -149,7 +149,7 @@ impl Series {
         // the new runs may have to be told together.
         let mut first = self.quiet.partition_point(|run| run.first_open.0 + run.count * nanos <= from.0);
         let mut last = self.quiet.partition_point(|run| run.first_open < until);
-        let old_range = |quiet: &VecDeque<Quiet>, first: usize, last: usize| {
+        let old_range = |quiet: &Ring<Quiet>, first: usize, last: usize| {
             let start =
                 quiet.get(first).filter(|_| first < last).map_or(from, |run| run.first_open.min(from));
             let end = last.checked_sub(1).filter(|_| first < last);
@@ -176,7 +176,7 @@ impl Series {
         }
         let (start, end) = old_range(&self.quiet, first, last);
         let (start, end) = (start.max(self.begins), end.min(self.closed_until));
-        let old: Vec<Quiet> = self.quiet.range(first..last).cloned().collect();
+        let old: Vec<Quiet> = self.quiet.range(first).take(last - first).cloned().collect();
         // The quiet between the candles of the range, by holes.
         let mut runs = Vec::new();
         let mut at = start;
@@ -192,8 +192,8 @@ impl Series {
         }
         let tail = self.quiet.split_off(last);
         self.quiet.truncate(first);
-        self.quiet.extend(new);
-        self.quiet.extend(tail);
+        new.into_iter().chain(tail).for_each(|run| self.quiet.push_back(run));
+        self.count_quiet();
     }
 
     fn quiet_runs<S: OutputSink>(
@@ -223,7 +223,8 @@ impl Series {
                 new.push(run.clone());
                 return;
             }
-            let inside = old.iter().flat_map(|run| run.pieces(self.interval, from, until)).collect();
+            let inside: Box<[_]> =
+                old.iter().flat_map(|run| run.pieces(self.interval, from, until)).collect();
             // It may have grown since it was told, and not be told yet as what it had become.
             let told = old.iter().find(|run| run.first_open == from).and_then(Quiet::stretch);
             if let Some(told) = told.filter(|told| (told.count, told.unknown) == (count, unknown)) {
@@ -285,7 +286,7 @@ impl Series {
         let mut end_words = Vec::new();
         self.set.save(&mut end_words);
         let mut old_set = IndicatorSet::new(desk.plan);
-        let Checkpoint { row: start, words } = &self.checkpoints[nearest];
+        let Checkpoint { row: start, words, .. } = &self.checkpoints[nearest];
         let start = *start;
         old_set.load(words);
         self.set.load(words);

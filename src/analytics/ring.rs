@@ -128,6 +128,21 @@ impl<T> Ring<T> {
         self.slots.splice(..0, items);
     }
 
+    /// Gives up all from `at` on.
+    pub fn truncate(&mut self, at: usize) {
+        self.len = self.len.min(at);
+    }
+
+    /// Seldom needed: as that of a vector.
+    pub fn split_off(&mut self, at: usize) -> Vec<T>
+    where
+        T: Clone,
+    {
+        let tail = self.range(at).cloned().collect();
+        self.truncate(at);
+        tail
+    }
+
     /// Gives up the first `count`.
     pub fn give_up_front(&mut self, count: usize) {
         assert!(count <= self.len, "what is given up is there");
@@ -192,9 +207,13 @@ mod tests {
             let (mut ring, mut queue) = (Ring::default(), VecDeque::new());
             for (i, (kind, number)) in steps.into_iter().enumerate() {
                 match kind {
-                    0..5 => {
+                    0..4 => {
                         ring.push_back(i);
                         queue.push_back(i);
+                    }
+                    4 => {
+                        let at = number.min(queue.len());
+                        prop_assert_eq!(ring.split_off(at), queue.split_off(at));
                     }
                     5 => {
                         let at = number.min(queue.len());

@@ -38,6 +38,8 @@ pub struct RowExtra {
 pub struct Checkpoint {
     /// The candle's place among the rows.
     pub row: usize,
+    /// How many runs of quiet in memory begin before it. Not saved: made again.
+    pub quiet: usize,
     pub words: Vec<u64>,
 }
 
@@ -116,7 +118,8 @@ impl Series {
             self.checkpoints.iter_mut().for_each(|checkpoint| checkpoint.row += rows.len());
             self.checkpoints.push_front(checkpoint);
             self.rows.extend_front(rows);
-            runs.into_iter().rev().for_each(|run| self.quiet.push_front(run));
+            self.quiet.extend_front(runs);
+            self.count_quiet();
             self.put_aside = !whole;
         }
     }
@@ -125,13 +128,10 @@ impl Series {
     pub fn put_aside<S: OutputSink>(&mut self, desk: &mut Desk<'_, S>) {
         self.stay /= 2;
         loop {
-            let next = self.checkpoints.get(1).map(|checkpoint| checkpoint.row);
-            let Some(group) = next.filter(|row| self.closed - row >= desk.window + self.stay) else {
-                return;
-            };
+            let next = self.checkpoints.get(1).map(|checkpoint| (checkpoint.row, checkpoint.quiet));
+            let next = next.filter(|(row, _)| self.closed - row >= desk.window + self.stay);
+            let Some((group, runs)) = next else { return };
             let mut checkpoint = self.checkpoints.pop_front().expect("the second one has one before it");
-            let boundary = self.rows[group].open_at;
-            let runs = self.quiet.partition_point(|run| run.first_open < boundary);
             if desk.archive.keeps() {
                 let mut chunk = Vec::new();
                 let state = &mut State::Save(&mut chunk);
@@ -141,7 +141,7 @@ impl Series {
                 state.len(&mut runs_count);
                 checkpoint.state(state);
                 (0..group).for_each(|at| self.rows[at].state(state));
-                self.quiet.iter_mut().take(runs).for_each(|run| run.state(state));
+                (0..runs).for_each(|at| self.quiet[at].state(state));
                 desk.archive.push(self.stream, &chunk);
                 if self.chunks == CHUNKS_MAX {
                     desk.archive.forget_oldest(self.stream);
@@ -151,10 +151,21 @@ impl Series {
             }
             self.spare_words = checkpoint.words;
             self.rows.give_up_front(group);
-            self.checkpoints.iter_mut().for_each(|checkpoint| checkpoint.row -= group);
+            for checkpoint in &mut self.checkpoints {
+                checkpoint.row -= group;
+                checkpoint.quiet -= runs;
+            }
             self.closed -= group;
-            self.quiet.drain(..runs);
+            self.quiet.give_up_front(runs);
             self.put_aside = true;
+        }
+    }
+
+    /// Counts the runs of quiet before each checkpoint, after runs were put in or taken out between others.
+    pub(super) fn count_quiet(&mut self) {
+        for checkpoint in &mut self.checkpoints {
+            let Some(row) = self.rows.get(checkpoint.row) else { continue };
+            checkpoint.quiet = self.quiet.partition_point(|run| run.first_open < row.open_at);
         }
     }
 }
@@ -175,13 +186,15 @@ impl Series {
             self.rows = Ring::default();
             self.rows.reserve_exact(if self.closed > window / 2 { rows.max(full) } else { rows });
             (0..rows).for_each(|_| self.rows.push_back(restored_row(state)));
-            self.quiet = (0..runs).map(|_| restored_run(state)).collect();
+            self.quiet = Ring::default();
+            (0..runs).for_each(|_| self.quiet.push_back(restored_run(state)));
             self.checkpoints = (0..checkpoints).map(|_| Checkpoint::default()).collect();
             self.checkpoints.iter_mut().for_each(|checkpoint| checkpoint.state(state));
             self.check_restored(state);
+            self.count_quiet();
         } else {
             (0..rows).for_each(|at| self.rows[at].state(state));
-            self.quiet.iter_mut().for_each(|run| run.state(state));
+            (0..runs).for_each(|at| self.quiet[at].state(state));
             self.checkpoints.iter_mut().for_each(|checkpoint| checkpoint.state(state));
         }
         for moment in [&mut self.closed_until, &mut self.begins] {
@@ -208,7 +221,7 @@ impl Series {
         let aligned = |open_at: UnixNanos| self.interval.open_of(open_at) == open_at;
         let ascending = self.rows.range(0).is_sorted_by(|a, b| a.open_at < b.open_at)
             && self.rows.range(0).all(|row| aligned(row.open_at));
-        let quiet = self.quiet.iter().all(|run| {
+        let quiet = self.quiet.range(0).all(|run| {
             aligned(run.first_open)
                 && run.count > 0
                 && run.count.checked_mul(nanos).and_then(|long| run.first_open.0.checked_add(long)).is_some()
@@ -216,8 +229,8 @@ impl Series {
         let quiet = quiet
             && self
                 .quiet
-                .iter()
-                .zip(self.quiet.iter().skip(1))
+                .range(0)
+                .zip(self.quiet.range(1))
                 .all(|(a, b)| a.end(self.interval) <= b.first_open);
         state.check(ascending && quiet, "candles out of order");
         let first = self.checkpoints.front().map(|checkpoint| checkpoint.row);

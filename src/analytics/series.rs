@@ -45,7 +45,7 @@ pub struct Series {
     /// How many of the rows are closed.
     pub(super) closed: usize,
     /// Sorted by open time.
-    pub(super) quiet: VecDeque<Quiet>,
+    pub(super) quiet: Ring<Quiet>,
     /// All intervals up to here are closed.
     pub(super) closed_until: UnixNanos,
     /// The first interval that was ever told.
@@ -72,7 +72,7 @@ impl Series {
             checkpoints: VecDeque::new(),
             spare_words: Vec::new(),
             closed: 0,
-            quiet: VecDeque::new(),
+            quiet: Ring::default(),
             closed_until: UnixNanos(i64::MIN),
             begins: UnixNanos(i64::MIN),
             told_any: false,
@@ -117,9 +117,7 @@ impl Series {
     /// indicators are.
     pub fn fetch_rows(&self, new: usize) {
         self.rows.fetch_back(self.rows.len() - self.closed, new);
-        if let Some(last) = self.quiet.back() {
-            ahead::fetch(last);
-        }
+        self.quiet.fetch_back(1, new.div_ceil(4));
         self.set.fetch_places();
     }
 
@@ -218,7 +216,8 @@ impl Series {
         if self.rows_since_checkpoint == 0 {
             let mut words = std::mem::take(&mut self.spare_words);
             self.set.save(&mut words);
-            self.checkpoints.push_back(Checkpoint { row: self.closed, words });
+            let quiet = self.quiet.len();
+            self.checkpoints.push_back(Checkpoint { row: self.closed, quiet, words });
         }
         self.rows_since_checkpoint = (self.rows_since_checkpoint + 1) % CHECKPOINT_EVERY;
         self.closed += 1;
