@@ -128,7 +128,7 @@ impl InformationBars {
         bar.sells += print.trade_count * print.sold;
         let sums = &bar.sums;
         match self.threshold {
-            Threshold::Ticks(n) => sums.trade_count >= n,
+            Threshold::Ticks(n) => sums.trade_count() >= n,
             Threshold::Volume(x) => sums.volume() >= x,
             Threshold::Value(x) => sums.quote_volume() >= x,
             Threshold::TickImbalance(n) => bar.buys.abs_diff(bar.sells) >= n,

@@ -17,7 +17,7 @@ use crate::analytics::intelligence::{Intelligence, IntelligencePlan, Listening};
 use crate::analytics::ledger::{Admission, Ledger};
 use crate::analytics::rolling::nouns::{blank_candle, visit_candle, visit_origin};
 use crate::analytics::rolling::state::{State, StateFault};
-use crate::analytics::sums::Print;
+use crate::analytics::sums::{Print, Steps};
 use crate::domain::candle::Origin;
 use crate::domain::event::{Event, ReadyCandle, Trade};
 use crate::domain::instrument::Instrument;
@@ -162,6 +162,8 @@ pub struct SymbolPipeline<'s> {
     first_trade_at: Option<UnixNanos>,
     last_trade_at: UnixNanos,
     origin: Origin,
+    /// In which its amounts are counted.
+    steps: Steps,
     /// Accepted events.
     seq: u64,
     counts: Counts,
@@ -189,6 +191,7 @@ impl<'s> SymbolPipeline<'s> {
             first_trade_at: None,
             last_trade_at: UnixNanos(i64::MIN),
             origin: Origin::Trades,
+            steps: Steps::default(),
             seq: 0,
             counts: Counts::default(),
             plain_until: UnixNanos(i64::MIN),
@@ -232,6 +235,7 @@ impl<'s> SymbolPipeline<'s> {
         self.first_trade_at = first_trade_at.map(|at| UnixNanos(at.cast_signed()));
         state.i64(&mut self.last_trade_at.0);
         visit_origin(&mut self.origin, state);
+        self.steps.state(state);
         state.word(&mut self.seq);
         self.counts.state(state);
         let mut some = self.last_ready.is_some();
@@ -409,7 +413,7 @@ impl<'s> SymbolPipeline<'s> {
         out.accept(self.seq, Output::Trade(trade));
         self.watermark = at;
         self.last_trade_at = at;
-        let print = Print::new(trade, self.seq);
+        let print = Print::new(trade, self.seq, &mut self.steps);
         let with_sizes = self.settings.indicators.needs_sizes;
         self.candles.add_last(&print, with_sizes);
         // Seldom more than one: then the print need not wait in memory for its turn in each.
@@ -544,7 +548,7 @@ impl<'s> SymbolPipeline<'s> {
         self.watermark = self.watermark.max(at);
         self.gaps.heard(at, dirty);
         self.last_trade_at = self.last_trade_at.max(at);
-        let print = Print::new(trade, self.seq);
+        let print = Print::new(trade, self.seq, &mut self.steps);
         let with_sizes = self.settings.indicators.needs_sizes;
         if self.candles.add(&print, with_sizes, archive, &mut self.counts.unrevised) {
             Dirty::join(dirty, at, at);

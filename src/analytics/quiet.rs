@@ -272,6 +272,7 @@ pub fn together(interval: TimeInterval, run: &Quiet, origin: Origin) -> Candle {
     quiet_candle(interval, run.first_open, run.count, run.unknown, run.revision, origin)
 }
 
+#[inline(always)]
 pub fn quiet_candle(
     interval: TimeInterval,
     open_at: UnixNanos,

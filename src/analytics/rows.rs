@@ -88,7 +88,7 @@ impl Checkpoint {
     }
 }
 
-#[inline]
+#[inline(always)]
 pub fn candle_of(interval: TimeInterval, row: &Row, origin: Origin) -> Candle {
     let state = if row.partial { CandleState::Partial } else { CandleState::Traded };
     let close_at = interval.close_of(row.open_at);

@@ -8,7 +8,7 @@ use ethnum::U256;
 use crate::analytics::rolling::sizes::SizeHistogram;
 use crate::analytics::rolling::state::{State, StateFault};
 use crate::domain::candle::Ohlc;
-use crate::domain::decimal::{Decimal, Price, Quantity, QuoteVolume, Volume};
+use crate::domain::decimal::{Decimal, Price, Quantity, QuoteVolume, SCALE_MAX, Volume};
 use crate::domain::event::{ReadyCandle, Side, Trade, TradeId};
 use crate::domain::time::UnixNanos;
 
@@ -19,6 +19,74 @@ pub struct Rank {
     pub tie: u64,
 }
 
+/// In what steps an instrument's amounts are counted: digits after the point of quantities and of their
+/// products with prices, as fine as any trade of it needed so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Steps {
+    volume: u8,
+    quote_volume: u8,
+}
+
+impl Steps {
+    /// A trade that fills more than this does not make steps finer: sums of such would not fit for long.
+    const ROOM: u128 = 1 << 54;
+
+    #[inline]
+    fn fit(self, of: Self) -> bool {
+        (of.volume <= self.volume) & (of.quote_volume <= self.quote_volume)
+    }
+
+    #[inline]
+    fn finer(self, other: Self) -> Self {
+        Self {
+            volume: self.volume.max(other.volume),
+            quote_volume: self.quote_volume.max(other.quote_volume),
+        }
+    }
+
+    /// Becomes fine enough for a trade, if steps as fine as that are of use.
+    #[cold]
+    #[inline(never)]
+    fn refine(&mut self, of: Self, price: u64, quantity: u64) {
+        let finer = self.finer(of);
+        let (volume, quote) = in_steps(finer, of, price, quantity);
+        if volume < Self::ROOM && quote.is_some_and(|quote| quote < Self::ROOM) {
+            *self = finer;
+        }
+    }
+
+    pub fn state(&mut self, state: &mut State<'_>) {
+        let mut digits = [usize::from(self.volume), usize::from(self.quote_volume)];
+        state.index(&mut digits[0], SCALE_MAX as usize);
+        state.index(&mut digits[1], 2 * SCALE_MAX as usize);
+        let [volume, quote_volume] = digits.map(|digits| digits as u8);
+        *self = Self { volume, quote_volume };
+    }
+}
+
+/// Volume and quote volume of mantissas that have `of` digits after the point, in steps at least as fine;
+/// `None`: beyond 128 bits.
+#[inline]
+fn in_steps(steps: Steps, of: Steps, price: u64, quantity: u64) -> (u128, Option<u128>) {
+    let volume = u128::from(quantity) * pow10(steps.volume - of.volume);
+    let product = u128::from(price) * u128::from(quantity);
+    (volume, product.checked_mul(pow10(steps.quote_volume - of.quote_volume)))
+}
+
+#[inline]
+fn pow10(digits: u8) -> u128 {
+    const POW10: [u128; 32] = {
+        let mut table = [1u128; 32];
+        let mut i = 1;
+        while i < table.len() {
+            table[i] = table[i - 1] * 10;
+            i += 1;
+        }
+        table
+    };
+    POW10[usize::from(digits) % POW10.len()]
+}
+
 /// One accepted trade, worked out once for all the sums that it enters.
 #[derive(Clone, Copy, Debug)]
 pub struct Print {
@@ -27,10 +95,11 @@ pub struct Print {
     /// As [`Decimal::units`] gives it.
     price_units: u128,
     pub quantity: Quantity,
-    /// What it adds to the lower halves of volume and quote volume.
-    low: [u128; 2],
-    /// The upper half of its quote volume; that of its volume is always zero.
-    high: u128,
+    /// What it adds to volume and quote volume, in steps; zero where they do not hold it.
+    amounts: [u64; 2],
+    steps: Steps,
+    /// Its amounts are no numbers of steps, or its taker's side is not known.
+    is_seldom: bool,
     /// 1 if the taker bought, else 0: buys and sells alternate unpredictably, and a multiplication
     /// costs less than a branch that fails half of the time.
     pub bought: u64,
@@ -40,59 +109,99 @@ pub struct Print {
 }
 
 impl Print {
-    /// `arrival` orders trades of one time whose ids are no numbers.
+    /// `arrival` orders trades of one time whose ids are no numbers. `steps` are those of the instrument;
+    /// they become finer where the trade needs it.
     #[inline]
-    pub fn new(trade: &Trade, arrival: u64) -> Self {
+    pub fn new(trade: &Trade, arrival: u64, steps: &mut Steps) -> Self {
         let tie = if let TradeId::Number(id) = trade.id { id } else { arrival };
-        let volume = trade.quantity.decimal().units();
-        let (high, quote_volume) = QuoteVolume::of(trade.price, trade.quantity).units().into_words();
+        let (price, quantity) = (trade.price.decimal(), trade.quantity.decimal());
+        let (volume_digits, price_digits) = (quantity.scale() as u8, price.scale() as u8);
+        let of = Steps { volume: volume_digits, quote_volume: price_digits + volume_digits };
+        if !steps.fit(of) {
+            steps.refine(of, price.mantissa(), quantity.mantissa());
+        }
+        let bought = u64::from(matches!(trade.taker_side, Some(Side::Buy)));
+        let sold = u64::from(matches!(trade.taker_side, Some(Side::Sell)));
+        // Real amounts are short: one product that fits a word, times a power of ten that does.
+        let product = u128::from(price.mantissa()) * u128::from(quantity.mantissa());
+        let missing = [steps.volume.wrapping_sub(of.volume), steps.quote_volume.wrapping_sub(of.quote_volume)];
+        let volume = u128::from(quantity.mantissa()) * u128::from(word_pow10(missing[0]));
+        let quote_volume = u128::from(product as u64) * u128::from(word_pow10(missing[1]));
+        let beyond = (volume | quote_volume | product) >> 64 != 0;
+        // Digits beyond the table, or a difference below zero.
+        let fits = !beyond & (missing[0] < 20) & (missing[1] < 20);
+        let mask = u64::from(fits).wrapping_neg();
         Self {
             rank: Rank { at: trade.exchange_at, tie },
             price: trade.price,
-            price_units: trade.price.decimal().units(),
+            price_units: price.units(),
             quantity: trade.quantity,
-            low: [volume, quote_volume],
-            high,
-            bought: u64::from(matches!(trade.taker_side, Some(Side::Buy))),
-            sold: u64::from(matches!(trade.taker_side, Some(Side::Sell))),
+            amounts: [volume as u64 & mask, quote_volume as u64 & mask],
+            steps: *steps,
+            is_seldom: !fits | (bought | sold == 0),
+            bought,
+            sold,
             trade_count: u64::from(trade.trade_count),
         }
     }
 
-    /// Whether the lower halves of the sums do not say all of it.
+    /// What takers bought of it.
     #[inline]
-    fn is_seldom(&self) -> bool {
-        (self.high != 0) | (self.bought | self.sold == 0)
+    fn bought_amounts(&self) -> [u64; 2] {
+        let mask = self.bought.wrapping_neg();
+        self.amounts.map(|amount| amount & mask)
     }
 
-    /// What it adds to the lower halves of what takers bought.
-    #[inline]
-    fn bought_low(&self) -> [u128; 2] {
-        let mask = u128::from(self.bought).wrapping_neg();
-        self.low.map(|low| low & mask)
+    /// What it adds to the four sums, whatever the steps.
+    #[cold]
+    fn units(&self) -> [U256; 4] {
+        let volume = Volume::of(self.quantity).units();
+        let quote_volume = QuoteVolume::of(self.price, self.quantity).units();
+        let bought = U256::from(self.bought);
+        [volume, quote_volume, volume * bought, quote_volume * bought]
     }
+}
+
+/// Powers of ten that a word holds; 0 beyond.
+#[inline]
+fn word_pow10(digits: u8) -> u64 {
+    const POW10: [u64; 32] = {
+        let mut table = [0u64; 32];
+        let mut i = 0;
+        let mut power = 1u64;
+        while i < 20 {
+            table[i] = power;
+            power = power.wrapping_mul(10);
+            i += 1;
+        }
+        table
+    };
+    POW10[usize::from(digits) % POW10.len()]
 }
 
 /// The sums of an interval with at least one trade.
 ///
-/// Thousands of these are in memory, so what is seldom needed stands apart: the sums are
-/// kept in 128 bits here, which real candles fill as good as never, and overflow into `Rest`.
+/// Thousands of these are in memory, so what is seldom needed stands apart: amounts are kept as whole
+/// numbers of steps in 64 bits here, which real candles seldom fill, and overflow into `Rest`.
 #[derive(Clone, Debug)]
 pub struct Sums {
     pub prices: Ohlc,
     pub first: Rank,
     pub last: Rank,
-    /// The lower halves of volume, quote volume, and what takers bought of both.
-    low: [u128; 4],
-    pub trade_count: u64,
+    /// Volume, quote volume, and what takers bought of both, in steps; what is in `Rest` comes on top.
+    amounts: [u64; 4],
+    steps: Steps,
+    /// What is in `Rest` comes on top.
+    trade_count: u32,
     rest: Option<Box<Rest>>,
 }
 
 /// What few candles have.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Rest {
-    /// The upper halves of the sums.
-    high: [u128; 4],
+    /// What the steps do not hold of the four sums, in the units of [`Volume`] and [`QuoteVolume`].
+    units: [U256; 4],
+    trade_count: u64,
     /// Volume whose taker side is not known.
     unsided_volume: Volume,
     unsaid: Unsaid,
@@ -116,10 +225,15 @@ pub struct Unsaid {
 }
 
 impl PartialEq for Sums {
+    /// Whether they say the same: sums of other steps may.
     fn eq(&self, other: &Self) -> bool {
-        let plain = |sums: &Self| (sums.prices, sums.first, sums.last, sums.low, sums.trade_count);
-        let rest = |sums: &Self| sums.rest.as_deref().cloned().unwrap_or_default();
-        plain(self) == plain(other) && rest(self) == rest(other)
+        let plain = |sums: &Self| (sums.prices, sums.first, sums.last, sums.trade_count());
+        let amounts = |sums: &Self| [0, 1, 2, 3].map(|which| sums.amount(which));
+        let rest = |sums: &Self| {
+            let rest = sums.rest.as_deref();
+            (rest.map_or(Volume::ZERO, |rest| rest.unsided_volume), sums.unsaid(), sums.sizes().cloned())
+        };
+        plain(self) == plain(other) && amounts(self) == amounts(other) && rest(self) == rest(other)
     }
 }
 
@@ -136,11 +250,12 @@ impl Sums {
         let price = print.price;
         self.prices = Ohlc { open: price, high: price, low: price, close: price };
         (self.first, self.last) = (print.rank, print.rank);
-        let ([volume, quote_volume], [bought, bought_quote]) = (print.low, print.bought_low());
-        self.low = [volume, quote_volume, bought, bought_quote];
-        self.trade_count = print.trade_count;
+        let ([volume, quote_volume], [bought, bought_quote]) = (print.amounts, print.bought_amounts());
+        self.amounts = [volume, quote_volume, bought, bought_quote];
+        self.steps = print.steps;
+        self.trade_count = print.trade_count as u32;
         self.rest = None;
-        if with_sizes | print.is_seldom() {
+        if with_sizes | print.is_seldom {
             self.begin_rest(*print, with_sizes);
         }
     }
@@ -148,36 +263,55 @@ impl Sums {
     #[cold]
     #[inline(never)]
     fn begin_rest(&mut self, print: Print, with_sizes: bool) {
+        self.amounts = [0; 4];
+        self.trade_count = 0;
         self.rest = Some(if with_sizes { Rest::with_sizes() } else { Box::default() });
-        self.add_rest(print);
+        self.add_seldom(print, false);
     }
 
     pub fn of_ready(candle: &ReadyCandle, prices: Ohlc) -> Self {
         let rank = Rank { at: candle.open_at, tie: 0 };
-        let mut sums = Self {
-            prices,
-            first: rank,
-            last: rank,
-            low: [0; 4],
+        let mut sums = Self { prices, first: rank, last: rank, ..Self::blank() };
+        let volume = candle.volume.units();
+        let quote_volume = candle.quote_volume.unwrap_or_default().units();
+        let bought = candle.taker_buy_volume.unwrap_or_default().units();
+        sums.rest = Some(Box::new(Rest {
+            units: [volume, quote_volume, bought, U256::ZERO],
             trade_count: candle.trade_count.unwrap_or(0),
-            rest: None,
-        };
-        sums.rest.get_or_insert_default().unsaid = Unsaid {
-            quote_volume: candle.quote_volume.is_none(),
-            trade_count: candle.trade_count.is_none(),
-            taker_volume: candle.taker_buy_volume.is_none(),
-            trade_times: true,
-        };
-        sums.add_to(VOLUME, candle.volume.units());
-        sums.add_to(QUOTE_VOLUME, candle.quote_volume.unwrap_or_default().units());
-        sums.add_to(TAKER_BUY_VOLUME, candle.taker_buy_volume.unwrap_or_default().units());
+            unsaid: Unsaid {
+                quote_volume: candle.quote_volume.is_none(),
+                trade_count: candle.trade_count.is_none(),
+                taker_volume: candle.taker_buy_volume.is_none(),
+                trade_times: true,
+            },
+            ..Rest::default()
+        }));
         sums
+    }
+
+    /// What the steps hold of a sum, in its units.
+    #[inline]
+    fn stepped(&self, which: usize) -> U256 {
+        let amount = self.amounts[which];
+        if which == VOLUME || which == TAKER_BUY_VOLUME {
+            return Volume::of_steps(amount, u32::from(self.steps.volume)).units();
+        }
+        QuoteVolume::of_steps(amount, u32::from(self.steps.quote_volume)).units()
     }
 
     #[inline]
     fn amount(&self, which: usize) -> U256 {
-        let high = self.rest.as_ref().map_or(0, |rest| rest.high[which]);
-        U256::from_words(high, self.low[which])
+        let stepped = self.stepped(which);
+        match &self.rest {
+            None => stepped,
+            // What was added up leaves room, so that this is pure, and done only where it is looked at.
+            Some(rest) => stepped.wrapping_add(rest.units[which]),
+        }
+    }
+
+    #[inline]
+    pub fn trade_count(&self) -> u64 {
+        u64::from(self.trade_count) + self.rest.as_ref().map_or(0, |rest| rest.trade_count)
     }
 
     #[inline]
@@ -214,15 +348,6 @@ impl Sums {
     /// [`crate::domain::decimal::Amount::to_f64`] gives it.
     #[inline]
     pub fn amounts_f64(&self) -> [f64; 4] {
-        let bought = self.low[TAKER_BUY_VOLUME];
-        if self.rest.is_none() {
-            return [
-                Volume::low_to_f64(self.low[VOLUME]),
-                QuoteVolume::low_to_f64(self.low[QUOTE_VOLUME]),
-                Volume::low_to_f64(bought),
-                Volume::low_to_f64(self.low[VOLUME] - bought),
-            ];
-        }
         [
             self.volume().to_f64(),
             self.quote_volume().to_f64(),
@@ -231,7 +356,7 @@ impl Sums {
         ]
     }
 
-    /// Whether there is anything unsaid, or sizes.
+    /// Whether there may be anything unsaid, or sizes.
     #[inline]
     pub fn has_rest(&self) -> bool {
         self.rest.is_some()
@@ -282,56 +407,86 @@ impl Sums {
 
     #[inline]
     fn add_amounts(&mut self, print: &Print) {
-        let [volume, quote_volume, bought_volume, bought_quote_volume] = &mut self.low;
-        let (volume_carries, quote_volume_carries);
-        (*volume, volume_carries) = volume.overflowing_add(print.low[VOLUME]);
-        (*quote_volume, quote_volume_carries) = quote_volume.overflowing_add(print.low[QUOTE_VOLUME]);
-        // A part of what did not carry does not either; otherwise it is found out behind the branch.
-        let [bought, bought_quote] = print.bought_low();
-        *bought_volume = bought_volume.wrapping_add(bought);
-        *bought_quote_volume = bought_quote_volume.wrapping_add(bought_quote);
-        self.trade_count += print.trade_count;
-        let seldom = volume_carries | quote_volume_carries | print.is_seldom() | self.rest.is_some();
-        if seldom {
-            self.add_rest(*print);
+        let ([volume, quote_volume], [bought, bought_quote]) = (print.amounts, print.bought_amounts());
+        let amounts = [volume, quote_volume, bought, bought_quote];
+        let added = self.add_steps(amounts, print.steps, print.trade_count as u32);
+        if !added | print.is_seldom | self.rest.is_some() {
+            self.add_seldom(*print, added);
         }
+    }
+
+    /// Adds numbers of steps. `false`: they are other steps, or do not fit, and nothing has changed.
+    #[inline]
+    fn add_steps(&mut self, amounts: [u64; 4], steps: Steps, trade_count: u32) -> bool {
+        let (volume, volume_carries) = self.amounts[VOLUME].overflowing_add(amounts[VOLUME]);
+        let (quote_volume, quote_volume_carries) =
+            self.amounts[QUOTE_VOLUME].overflowing_add(amounts[QUOTE_VOLUME]);
+        let (count, count_carries) = self.trade_count.overflowing_add(trade_count);
+        if volume_carries | quote_volume_carries | count_carries | (steps != self.steps) {
+            return false;
+        }
+        // Parts of what did not carry do not either.
+        let bought = self.amounts[TAKER_BUY_VOLUME].wrapping_add(amounts[TAKER_BUY_VOLUME]);
+        let bought_quote = self.amounts[TAKER_BUY_QUOTE_VOLUME].wrapping_add(amounts[TAKER_BUY_QUOTE_VOLUME]);
+        self.amounts = [volume, quote_volume, bought, bought_quote];
+        self.trade_count = count;
+        true
     }
 
     // By value, so that a print need not lie in memory for it.
     #[cold]
     #[inline(never)]
-    fn add_rest(&mut self, print: Print) {
-        // A sum below what was added to it has gone round.
-        let ([volume, quote_volume], [bought, bought_quote]) = (print.low, print.bought_low());
-        let lows = [volume, quote_volume, bought, bought_quote];
-        let carries: [bool; 4] = std::array::from_fn(|which| self.low[which] < lows[which]);
-        let rest = self.rest.get_or_insert_default();
-        let highs = [0, print.high, 0, print.high * u128::from(print.bought)];
-        for ((slot, high), carry) in rest.high.iter_mut().zip(highs).zip(carries) {
-            *slot = slot.checked_add(high + u128::from(carry)).expect("an exact sum never overflows");
+    fn add_seldom(&mut self, print: Print, added: bool) {
+        let ([volume, quote_volume], [bought, bought_quote]) = (print.amounts, print.bought_amounts());
+        let amounts = [volume, quote_volume, bought, bought_quote];
+        let trade_count = print.trade_count as u32;
+        let added = added || self.add_with_room(amounts, print.steps, trade_count);
+        if !added {
+            self.add_units(print.units(), print.trade_count);
+        } else if volume == 0 {
+            self.add_units(print.units(), 0);
         }
         if print.bought | print.sold == 0 {
-            rest.unsided_volume.add(Volume::of(print.quantity));
+            self.rest.get_or_insert_default().unsided_volume.add(Volume::of(print.quantity));
         }
-        if let Some(sizes) = &mut rest.sizes {
+        if let Some(Rest { sizes: Some(sizes), .. }) = self.rest.as_deref_mut() {
             sizes.add(print.quantity);
         }
     }
 
-    #[inline]
-    fn add_to(&mut self, which: usize, units: U256) {
-        let (high, low) = units.into_words();
-        let (sum, carry) = self.low[which].overflowing_add(low);
-        self.low[which] = sum;
-        if carry || high != 0 {
-            self.overflow(which, high + u128::from(carry));
+    /// As [`Self::add_steps`], once the steps are as fine as those and there is room for them.
+    fn add_with_room(&mut self, amounts: [u64; 4], steps: Steps, trade_count: u32) -> bool {
+        let finer = self.steps.finer(steps);
+        if self.steps == steps {
+            self.make_room();
+        } else if self.steps != finer {
+            let more = [finer.volume - self.steps.volume, finer.quote_volume - self.steps.quote_volume];
+            let scaled = |which: usize| {
+                u64::try_from(u128::from(self.amounts[which]).checked_mul(pow10(more[which % 2]))?).ok()
+            };
+            match (scaled(0), scaled(1), scaled(2), scaled(3)) {
+                (Some(a), Some(b), Some(c), Some(d)) => self.amounts = [a, b, c, d],
+                _ => self.make_room(),
+            }
+            self.steps = finer;
         }
+        self.add_steps(amounts, steps, trade_count)
     }
 
-    #[cold]
-    fn overflow(&mut self, which: usize, high: u128) {
-        let slot = &mut self.rest.get_or_insert_default().high[which];
-        *slot = slot.checked_add(high).expect("an exact sum never overflows");
+    /// Moves what the steps hold to where there is room for all.
+    fn make_room(&mut self) {
+        let units = [0, 1, 2, 3].map(|which| self.stepped(which));
+        let trade_count = u64::from(self.trade_count);
+        (self.amounts, self.trade_count) = ([0; 4], 0);
+        self.add_units(units, trade_count);
+    }
+
+    fn add_units(&mut self, units: [U256; 4], trade_count: u64) {
+        let rest = self.rest.get_or_insert_default();
+        for (mine, theirs) in rest.units.iter_mut().zip(units) {
+            *mine = exact_sum(*mine, theirs);
+        }
+        rest.trade_count = rest.trade_count.saturating_add(trade_count);
     }
 
     /// Adds the sums of a neighbouring or enclosed stretch.
@@ -352,28 +507,21 @@ impl Sums {
         if other.prices.low.decimal().units() < self.prices.low.decimal().units() {
             self.prices.low = other.prices.low;
         }
-        self.trade_count += other.trade_count;
-        let mut carries = [false; 4];
-        for ((mine, theirs), carry) in self.low.iter_mut().zip(other.low).zip(&mut carries) {
-            (*mine, *carry) = mine.overflowing_add(theirs);
-        }
-        let [a, b, c, d] = carries;
-        if a | b | c | d | other.rest.is_some() {
-            self.merge_rest(carries, other);
+        let added = self.add_steps(other.amounts, other.steps, other.trade_count);
+        if !added | other.rest.is_some() {
+            self.merge_seldom(other, added);
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn merge_rest(&mut self, carries: [bool; 4], other: &Self) {
-        for (which, carry) in carries.into_iter().enumerate() {
-            self.overflow(which, u128::from(carry));
+    fn merge_seldom(&mut self, other: &Self, added: bool) {
+        if !added && !self.add_with_room(other.amounts, other.steps, other.trade_count) {
+            self.add_units([0, 1, 2, 3].map(|which| other.stepped(which)), u64::from(other.trade_count));
         }
         let Some(theirs) = &other.rest else { return };
+        self.add_units(theirs.units, theirs.trade_count);
         let mine = self.rest.get_or_insert_default();
-        for (mine, theirs) in mine.high.iter_mut().zip(theirs.high) {
-            *mine = mine.checked_add(theirs).expect("an exact sum never overflows");
-        }
         mine.unsided_volume.add(theirs.unsided_volume);
         mine.unsaid.quote_volume |= theirs.unsaid.quote_volume;
         mine.unsaid.trade_count |= theirs.unsaid.trade_count;
@@ -395,8 +543,9 @@ impl Sums {
                 None => state.fault(StateFault::Impossible("price is no decimal above zero")),
             }
         }
-        self.low.iter_mut().for_each(|half| visit_half(half, state));
-        state.word(&mut self.trade_count);
+        self.amounts.iter_mut().for_each(|amount| state.word(amount));
+        self.steps.state(state);
+        state.u32(&mut self.trade_count);
         for rank in [&mut self.first, &mut self.last] {
             state.i64(&mut rank.at.0);
             state.word(&mut rank.tie);
@@ -425,11 +574,17 @@ impl Sums {
             prices: Ohlc { open: one, high: one, low: one, close: one },
             first: rank,
             last: rank,
-            low: [0; 4],
+            amounts: [0; 4],
+            steps: Steps::default(),
             trade_count: 0,
             rest: None,
         }
     }
+}
+
+fn exact_sum(a: U256, b: U256) -> U256 {
+    let sum = a.checked_add(b).filter(|sum| sum.into_words().0 >> 127 == 0);
+    sum.expect("an exact sum never overflows")
 }
 
 impl Rest {
@@ -439,11 +594,18 @@ impl Rest {
     }
 
     fn state(&mut self, state: &mut State<'_>) {
-        self.high.iter_mut().for_each(|half| visit_half(half, state));
-        let (mut high, mut low) = self.unsided_volume.units().into_words();
-        visit_half(&mut high, state);
-        visit_half(&mut low, state);
-        self.unsided_volume = Volume::from_units(U256::from_words(high, low));
+        let mut unsided_volume = self.unsided_volume.units();
+        for units in self.units.iter_mut().chain([&mut unsided_volume]) {
+            let (mut high, mut low) = units.into_words();
+            visit_half(&mut high, state);
+            visit_half(&mut low, state);
+            // What was summed leaves room for more.
+            let fits = high >> 126 == 0;
+            state.check(fits, "a sum beyond all trades");
+            *units = U256::from_words(if fits { high } else { 0 }, low);
+        }
+        self.unsided_volume = Volume::from_units(unsided_volume);
+        state.word(&mut self.trade_count);
         let unsaid = &mut self.unsaid;
         for flag in [
             &mut unsaid.quote_volume,
@@ -501,13 +663,18 @@ mod tests {
         fn the_order_of_arrival_changes_nothing(
             rows in prop::collection::vec((0i64..50, 1u64..1_000, prop_oneof![1u64..10_000, Just(999_999_999_999_999_999)], 0u8..3), 1..60),
             whole in any::<bool>(),
+            coarse in 0usize..5,
             turn in 0usize..60,
             cut in 1usize..60,
         ) {
+            let mut steps = Steps::default();
             let prints: Vec<_> = rows
                 .iter()
                 .enumerate()
-                .map(|(i, &(at, price, quantity, side))| Print::new(&trade(at, price, quantity, side, i as u64, whole), 0))
+                .map(|(i, &(at, price, quantity, side))| {
+                    let whole = whole || coarse > 0 && i % coarse == 0;
+                    Print::new(&trade(at, price, quantity, side, i as u64, whole), 0, &mut steps)
+                })
                 .collect();
             let mut sorted = prints.clone();
             sorted.sort_by_key(|print| print.rank);
@@ -523,11 +690,11 @@ mod tests {
                 let wanted = prints.iter().filter(|print| is(print));
                 wanted.fold(U256::ZERO, |sum, print| sum + of(print))
             };
-            prop_assert_eq!(expected.volume().units(), sum(|p| U256::new(p.low[VOLUME]), None));
-            prop_assert_eq!(expected.quote_volume().units(), sum(|p| U256::from_words(p.high, p.low[QUOTE_VOLUME]), None));
-            prop_assert_eq!(expected.taker_buy_volume().units(), sum(|p| U256::new(p.low[VOLUME]), Some(Side::Buy)));
-            prop_assert_eq!(expected.taker_buy_quote_volume().units(), sum(|p| U256::from_words(p.high, p.low[QUOTE_VOLUME]), Some(Side::Buy)));
-            prop_assert_eq!(expected.taker_sell_volume().units(), sum(|p| U256::new(p.low[VOLUME]), Some(Side::Sell)));
+            prop_assert_eq!(expected.volume().units(), sum(|p| p.units()[0], None));
+            prop_assert_eq!(expected.quote_volume().units(), sum(|p| p.units()[1], None));
+            prop_assert_eq!(expected.taker_buy_volume().units(), sum(|p| p.units()[0], Some(Side::Buy)));
+            prop_assert_eq!(expected.taker_buy_quote_volume().units(), sum(|p| p.units()[1], Some(Side::Buy)));
+            prop_assert_eq!(expected.taker_sell_volume().units(), sum(|p| p.units()[0], Some(Side::Sell)));
             let mut turned = prints;
             turned.rotate_left(turn % rows.len());
             prop_assert_eq!(&sums_of(&turned), &expected);

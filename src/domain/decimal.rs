@@ -448,15 +448,9 @@ impl<const SCALE: u32> Amount<SCALE> {
     pub fn to_f64(self) -> f64 {
         let (high, low) = self.0.into_words();
         if high == 0 {
-            return Self::low_to_f64(low);
+            return Self::scaled(half_to_f64(low));
         }
         Self::scaled(half_to_f64(high) * (WORD * WORD) + half_to_f64(low))
-    }
-
-    /// [`Amount::to_f64`] of so many units, where they fit into 128 bits.
-    #[inline]
-    pub fn low_to_f64(units: u128) -> f64 {
-        Self::scaled(half_to_f64(units))
     }
 
     #[inline]
@@ -516,6 +510,13 @@ impl Volume {
     pub fn of(quantity: Quantity) -> Self {
         Self(U256::new(quantity.0.units()))
     }
+
+    /// `steps * 10^-digits`; `digits` at most [`SCALE_MAX`]. Never panics, so that it costs nothing where
+    /// nobody looks at the result.
+    #[inline]
+    pub fn of_steps(steps: u64, digits: u32) -> Self {
+        Self(U256::new(u128::from(steps) * u128::from(POW10[(SCALE_MAX.wrapping_sub(digits) & 15) as usize])))
+    }
 }
 
 impl QuoteVolume {
@@ -525,6 +526,12 @@ impl QuoteVolume {
         let product = u128::from(price.0.mantissa()) * u128::from(quantity.0.mantissa());
         let up = 30 - price.0.scale() - quantity.0.scale();
         Self(widening_pow10(product, up))
+    }
+
+    /// `steps * 10^-digits`; `digits` at most twice [`SCALE_MAX`]. Never panics, as [`Volume::of_steps`].
+    #[inline]
+    pub fn of_steps(steps: u64, digits: u32) -> Self {
+        Self(widening_pow10(u128::from(steps), (2 * SCALE_MAX).wrapping_sub(digits) & 31))
     }
 
     /// Average price of a volume, rounded half-even to 12 places. `None` where nothing traded.
