@@ -154,12 +154,10 @@ fn pipeline(
                 for (step, coming) in (1..=FETCH_STEPS).rev().zip(coming) {
                     let Some((symbol, group)) = coming else { continue };
                     pipelines[symbol as usize].fetch(step, group.len());
-                    if step == 2 {
-                        group.iter().for_each(|&at| ahead::fetch(&batch[at as usize]));
-                    }
                 }
                 let pipeline = &mut pipelines[symbol as usize];
-                for &at in group {
+                for (at, next) in Grouping::with_next(group, coming[FETCH_STEPS - 1]) {
+                    next.iter().for_each(|&at| ahead::fetch(&batch[at as usize]));
                     let trade = &batch[at as usize].1;
                     pipeline.on_trade(Position(u64::from(at)), trade, &mut archive, &mut sink);
                 }

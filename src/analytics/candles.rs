@@ -141,17 +141,29 @@ impl Candles {
         ahead::fetch_all(&self.links);
     }
 
-    /// Asks for what the series will use for so many trades.
-    pub fn fetch_rows(&self, trades: usize) {
+    /// Asks for what the series will use for so many trades, of which the rows of at most `rows_max`.
+    pub fn fetch_rows(&self, trades: usize, rows_max: usize) {
         for link in &self.links {
-            link.series.fetch_rows(if link.feeder.is_none() { trades } else { 1 });
+            link.series.fetch_rows(if link.feeder.is_none() { trades.min(rows_max) } else { 0 });
+            if self.is_soon(link, trades) {
+                link.series.fetch_places();
+            }
         }
     }
 
-    pub fn fetch_sets(&self) {
-        for root in self.roots {
-            self.links[root].series.fetch_set();
+    /// Asks for the indicators of those series that close a candle soon.
+    pub fn fetch_sets(&self, trades: usize) {
+        for link in self.links.iter().filter(|link| self.is_soon(link, trades)) {
+            link.series.fetch_set();
         }
+    }
+
+    /// Whether a series will close a candle if as many candles of its feeder close as there are trades.
+    fn is_soon(&self, link: &Link, trades: usize) -> bool {
+        let Some(feeder) = link.feeder else { return true };
+        let feeder = &self.links[usize::from(feeder)].series;
+        let within = feeder.interval().nanos().saturating_mul(trades as i64);
+        feeder.closed_until().0.saturating_add(within) >= link.series.next_close().0
     }
 
     /// Visits all that the series keep; `window` as the settings say it.

@@ -287,8 +287,8 @@ impl<'s> SymbolPipeline<'s> {
                 ahead::fetch_all(&self.information);
                 self.ledger.fetch(events);
             }
-            2 => self.candles.fetch_rows(events.min(FETCHED_ROWS_MAX)),
-            _ => self.candles.fetch_sets(),
+            2 => self.candles.fetch_rows(events, FETCHED_ROWS_MAX),
+            _ => self.candles.fetch_sets(events),
         }
     }
 

@@ -45,8 +45,12 @@ impl<T> Ring<T> {
 
     #[inline]
     pub fn get_mut(&mut self, at: usize) -> Option<&mut T> {
-        let slot = self.slot(at);
-        if at < self.len { self.slots.get_mut(slot) } else { None }
+        if at < self.len {
+            let slot = self.slot(at);
+            self.slots.get_mut(slot)
+        } else {
+            None
+        }
     }
 
     pub fn front(&self) -> Option<&T> {

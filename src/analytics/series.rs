@@ -8,7 +8,6 @@
 
 use std::collections::VecDeque;
 
-use crate::analytics::ahead;
 use crate::analytics::desk::{Desk, bar_of};
 use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet};
 use crate::analytics::quiet::Quiet;
@@ -113,11 +112,16 @@ impl Series {
         Some(if one { next } else { self.interval.open_of(limit) })
     }
 
-    /// Asks for the candles that the next trades will change and close, and for what tells where the
-    /// indicators are.
+    /// Asks for the candles that the next trades will change and close, so many of them new ones.
     pub fn fetch_rows(&self, new: usize) {
         self.rows.fetch_back(self.rows.len() - self.closed, new);
-        self.quiet.fetch_back(1, new.div_ceil(4));
+        if new > 0 {
+            self.quiet.fetch_back(1, new.div_ceil(4));
+        }
+    }
+
+    /// Asks for what tells where the indicators are.
+    pub fn fetch_places(&self) {
         self.set.fetch_places();
     }
 

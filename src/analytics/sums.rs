@@ -124,7 +124,8 @@ impl Print {
         let sold = u64::from(matches!(trade.taker_side, Some(Side::Sell)));
         // Real amounts are short: one product that fits a word, times a power of ten that does.
         let product = u128::from(price.mantissa()) * u128::from(quantity.mantissa());
-        let missing = [steps.volume.wrapping_sub(of.volume), steps.quote_volume.wrapping_sub(of.quote_volume)];
+        let missing =
+            [steps.volume.wrapping_sub(of.volume), steps.quote_volume.wrapping_sub(of.quote_volume)];
         let volume = u128::from(quantity.mantissa()) * u128::from(word_pow10(missing[0]));
         let quote_volume = u128::from(product as u64) * u128::from(word_pow10(missing[1]));
         let beyond = (volume | quote_volume | product) >> 64 != 0;

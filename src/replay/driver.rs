@@ -33,8 +33,6 @@ use crate::runtime::progress::Progress;
 pub const PARTITIONS: u32 = 64;
 /// Batches that wait for a shard; when they are that many the reader waits.
 const QUEUE_BATCHES: usize = 8;
-/// How many turns before its own an instrument's events are fetched, which lie scattered over the batch.
-const FETCH_ENTRIES_STEP: usize = 2;
 /// Paced events closer together than this go out together.
 const PACE_NANOS: i64 = 1_000_000;
 
@@ -174,11 +172,10 @@ impl<'s> Shard<'s> {
                 if let Some(pipeline) = &self.pipelines[instrument as usize] {
                     pipeline.fetch(step, group.len());
                 }
-                if step == FETCH_ENTRIES_STEP {
-                    group.iter().for_each(|&at| ahead::fetch(&entries[at as usize]));
-                }
             }
-            for &at in group {
+            // The events of an instrument lie scattered over the batch.
+            for (at, next) in Grouping::with_next(group, coming[FETCH_STEPS - 1]) {
+                next.iter().for_each(|&at| ahead::fetch(&entries[at as usize]));
                 self.take(&entries[at as usize]);
             }
         }
