@@ -200,7 +200,7 @@ fn bench_candles(criterion: &mut Criterion<CpuTime>) {
     let events = candles(warm + count);
     let mut group = criterion.benchmark_group("candles");
     group.throughput(Throughput::Elements(count as u64)).sample_size(10);
-    let horizons = settings(&[]).intelligence.horizons.len();
+    let horizons = settings(&[]).intelligence.forecasts.horizons.len();
     let mut bare = 0.0;
     for (name, settings) in plans() {
         let once = || run(&settings, warm, events.iter().map(Fed::Event).enumerate());

@@ -94,6 +94,39 @@ fn every_detector_gives_one_digest() {
     assert_eq!(run(dir.path(), &turned, &[&flags[..], &["--shards", "3"]].concat()), expected);
 }
 
+/// Every forecaster on, and every model told.
+const EVERY_FORECASTER: &str = "[intelligence]
+forecasters = ['ar_trade_count', 'ar_volume', 'drift', 'ewma', 'ewma_trade_count', 'ewma_variance', 'ewma_volume',
+    'ftrl', 'garch', 'har', 'holt_winters', 'kalman_trend', 'online_arima', 'ridge', 'risk_metrics', 'rls_ar',
+    'seasonal_naive']
+horizons = [1, 3, 10]
+";
+
+#[test]
+fn with_every_forecaster_told_there_is_one_digest_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = dir.path().join("every.toml");
+    fs::write(&config, EVERY_FORECASTER).unwrap();
+    let files = market(dir.path(), "binance-trades");
+    let inputs: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    let config = config.to_str().unwrap();
+    let run = |inputs: &[&Path], flags: &[&str]| {
+        let flags: Vec<&str> = ["--config", config].into_iter().chain(flags.iter().copied()).collect();
+        run(dir.path(), inputs, &flags)
+    };
+    let expected = run(&inputs, &["--all-models", "--shards", "1"]);
+    let told = fs::read_to_string(dir.path().join("out/forecasts.jsonl")).unwrap();
+    for model in ["mixture@1", "persistence@1", "har@1", "ar_trade_count@1", "base_rate@1", "kalman_trend@1"]
+    {
+        assert!(told.contains(model), "{model} says something");
+    }
+    let turned: Vec<&Path> = inputs.iter().rev().copied().collect();
+    assert_eq!(run(&turned, &["--all-models", "--shards", "3"]), expected);
+    assert_ne!(run(&inputs, &["--shards", "3"]), expected, "the mixtures alone are fewer");
+    let told = fs::read_to_string(dir.path().join("out/forecasts.jsonl")).unwrap();
+    assert!(told.lines().all(|line| line.contains("mixture@1")), "the mixtures alone are told by default");
+}
+
 #[test]
 fn a_journal_replays_to_the_digest_of_what_was_imported() {
     let dir = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ use tapewatch::analytics::anomaly::DETECTORS;
 use tapewatch::analytics::archive::MemoryArchive;
 use tapewatch::analytics::catalogue::Spec;
 use tapewatch::analytics::forecast::FORECASTERS;
+use tapewatch::analytics::forecast::bounds::BoundsMethod;
 use tapewatch::analytics::intelligence::IntelligencePlan;
 use tapewatch::analytics::pipeline::{Settings, SymbolPipeline};
 use tapewatch::analytics::signals::RULES;
@@ -47,7 +48,8 @@ fn settings(window: usize) -> Settings {
         &FORECASTERS.iter().collect::<Vec<_>>(),
         &RULES.iter().collect::<Vec<_>>(),
         &[1, 3],
-    );
+    )
+    .telling(true, BoundsMethod::default());
     Settings {
         window,
         intelligence,

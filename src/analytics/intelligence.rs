@@ -8,14 +8,17 @@ use std::sync::Arc;
 
 use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding, Tuning};
 use crate::analytics::features::FeatureMaker;
-use crate::analytics::forecast::forecaster::{Forecaster, ForecasterEntry};
+use crate::analytics::forecast::FORECASTERS;
+use crate::analytics::forecast::bounds::BoundsMethod;
+use crate::analytics::forecast::forecaster::ForecasterEntry;
+use crate::analytics::forecast::forecasts::{ForecastPlan, Forecasts, Tellings};
 use crate::analytics::rolling::state::State;
 use crate::analytics::signals::facts::with_candle;
 use crate::analytics::signals::rule::{Closed, Occasion, Rule, RuleEntry, Scope};
 use crate::analytics::signals::settings::RuleSettings;
 use crate::domain::candle::{Candle, CandleState};
 use crate::domain::event::WatchStatus;
-use crate::domain::insight::{Anomaly, Forecast, InsightId, Role, Signal};
+use crate::domain::insight::{Anomaly, InsightId, Signal};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::output::{DataState, Output, OutputSink};
@@ -27,10 +30,8 @@ pub struct IntelligencePlan {
     /// Of time, ascending.
     pub intervals: Vec<Interval>,
     pub detectors: Vec<Model<DetectorEntry>>,
-    pub forecasters: Vec<Model<ForecasterEntry>>,
+    pub forecasts: ForecastPlan,
     pub rules: Vec<RuleSettings>,
-    /// Candles ahead, ascending.
-    pub horizons: Vec<u32>,
     /// How many anomalies a detector should tell a day, of each interval of each instrument.
     pub alerts_per_day: u32,
 }
@@ -74,12 +75,8 @@ impl IntelligencePlan {
                 .iter()
                 .map(|&entry| Model { entry, name: named(entry.name, entry.version) })
                 .collect(),
-            forecasters: forecasters
-                .iter()
-                .map(|&entry| Model { entry, name: named(entry.name, entry.version) })
-                .collect(),
+            forecasts: ForecastPlan::new(forecasters, FORECASTERS, horizons),
             rules: rules.iter().map(|&entry| RuleSettings::of(entry)).collect(),
-            horizons: horizons.to_vec(),
             alerts_per_day: Tuning::ALERTS_PER_DAY,
         }
     }
@@ -89,9 +86,20 @@ impl IntelligencePlan {
         Self { rules, ..self }
     }
 
+    /// With members told beside their mixture, or without, and how intervals are made.
+    pub fn telling(mut self, all_models: bool, method: BoundsMethod) -> Self {
+        (self.forecasts.all_models, self.forecasts.method) = (all_models, method);
+        self
+    }
+
+    /// Every forecaster that runs, the baselines too.
+    pub fn forecasters(&self) -> impl Iterator<Item = &'static ForecasterEntry> {
+        self.forecasts.panels.iter().flat_map(|panel| panel.members.iter().map(|seat| seat.entry))
+    }
+
     /// Whether anything runs at all.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty() && self.detectors.is_empty() && self.forecasters.is_empty()
+        self.rules.is_empty() && self.detectors.is_empty() && self.forecasts.panels.is_empty()
     }
 
     /// What a detector of that interval is built for.
@@ -107,17 +115,23 @@ impl IntelligencePlan {
     pub fn canonical(&self) -> String {
         let intervals: Vec<_> = self.intervals.iter().map(ToString::to_string).collect();
         let names = |names: Vec<&str>| names.join(" ");
-        let horizons: Vec<_> = self.horizons.iter().map(ToString::to_string).collect();
+        let horizons: Vec<_> = self.forecasts.horizons.iter().map(ToString::to_string).collect();
+        let seats = self.forecasts.panels.iter().flat_map(|panel| &panel.members);
+        let all_models = if self.forecasts.all_models { " all_models" } else { "" };
+        let method = match self.forecasts.method {
+            BoundsMethod::QuantileTracker => "",
+            BoundsMethod::Aci => " aci",
+        };
         // Only where somebody asked for another: what was recorded before there was a choice is the usual one.
         let budget = match self.alerts_per_day {
             Tuning::ALERTS_PER_DAY => String::new(),
             alerts => format!(" alerts_per_day={alerts}"),
         };
         format!(
-            "intervals={} detectors={} forecasters={} rules={} horizons={}{budget}",
+            "intervals={} detectors={} forecasters={} rules={} horizons={}{all_models}{method}{budget}",
             intervals.join(" "),
             names(self.detectors.iter().map(|model| &*model.name).collect()),
-            names(self.forecasters.iter().map(|model| &*model.name).collect()),
+            names(seats.map(|seat| &*seat.name).collect()),
             self.rules.iter().map(RuleSettings::canonical).collect::<Vec<_>>().join(" "),
             horizons.join(" "),
         )
@@ -134,6 +148,7 @@ pub struct Intelligence {
     /// A candle whose indicators are still being told.
     waiting: Option<Box<Candle>>,
     found: Vec<Finding>,
+    tellings: Tellings,
 }
 
 /// The models of one interval.
@@ -143,8 +158,8 @@ struct Mind {
     next_open: UnixNanos,
     features: FeatureMaker,
     detectors: Vec<Box<dyn Detector>>,
-    /// By model, then by horizon.
-    forecasters: Vec<Box<dyn Forecaster>>,
+    /// `None`: nothing is forecast.
+    forecasts: Option<Forecasts>,
     rules: Vec<(&'static RuleEntry, Box<dyn Rule>)>,
     /// Whole candles since the last hole, counted up to any warm-up.
     whole: u64,
@@ -156,6 +171,7 @@ impl Intelligence {
             let rules = plan.rules.iter().filter(|settings| settings.entry.scope == scope);
             rules.map(|settings| (settings.entry, (settings.entry.build)(settings))).collect()
         };
+        let name = instrument.to_string();
         let minds = plan.intervals.iter().map(|&interval| Mind {
             interval,
             next_open: UnixNanos(i64::MIN),
@@ -164,20 +180,21 @@ impl Intelligence {
                 let tuning = plan.tuning(interval);
                 plan.detectors.iter().map(|model| (model.entry.build)(&tuning)).collect()
             },
-            forecasters: plan
-                .forecasters
-                .iter()
-                .flat_map(|model| plan.horizons.iter().map(|&horizon| (model.entry.build)(horizon as usize)))
-                .collect(),
+            forecasts: Forecasts::new(&plan.forecasts, interval, |target, model, horizon| {
+                let words =
+                    [&*name, "forecast", &format!("{model} {}", target.name()), &interval.to_string()];
+                identity(words, UnixNanos(0), horizon as usize)
+            }),
             rules: built(Scope::Interval),
             whole: 0,
         });
         Self {
             minds: minds.collect(),
             rules: built(Scope::Instrument),
-            instrument: instrument.to_string(),
+            instrument: name,
             waiting: None,
             found: Vec::new(),
+            tellings: Tellings::default(),
         }
     }
 
@@ -194,7 +211,9 @@ impl Intelligence {
             return;
         }
         mind.next_open = candle.close_at;
-        mind.look_at(plan, &self.instrument, &candle, &mut self.found, cause_seq, out);
+        let tellings = &mut self.tellings;
+        tellings.clear();
+        mind.look_at(plan, &self.instrument, &candle, (&mut self.found, tellings), cause_seq, out);
     }
 
     fn ask_about_data(&mut self, cause_seq: u64, occasion: &Occasion<'_>, out: &mut impl OutputSink) {
@@ -210,7 +229,7 @@ impl Intelligence {
             state.word(&mut mind.whole);
             mind.features.state(state);
             mind.detectors.iter_mut().for_each(|detector| detector.state(state));
-            mind.forecasters.iter_mut().for_each(|forecaster| forecaster.state(state));
+            mind.forecasts.iter_mut().for_each(|forecasts| forecasts.state(state));
             mind.rules.iter_mut().for_each(|(_, rule)| rule.state(state));
         }
         self.rules.iter_mut().for_each(|(_, rule)| rule.state(state));
@@ -223,16 +242,18 @@ impl Mind {
         plan: &IntelligencePlan,
         instrument: &str,
         candle: &Candle,
-        found: &mut Vec<Finding>,
+        (found, tellings): (&mut Vec<Finding>, &mut Tellings),
         cause_seq: u64,
         out: &mut impl OutputSink,
     ) {
+        if let Some(forecasts) = &mut self.forecasts {
+            forecasts.take(&plan.forecasts, candle, tellings);
+        }
         let interval = self.interval.to_string();
         if matches!(candle.state, CandleState::Partial | CandleState::Unknown) {
             self.whole = 0;
             self.features.next(candle);
             self.detectors.iter_mut().for_each(|detector| detector.interrupt());
-            self.forecasters.iter_mut().for_each(|forecaster| forecaster.interrupt());
             return;
         }
         let features = self.features.next(candle);
@@ -242,7 +263,6 @@ impl Mind {
             if whole < warm_up as u64 { DataState::Partial } else { DataState::Complete }
         };
         let mut anomalies = Vec::new();
-        let mut forecasts = Vec::new();
         if let Some(features) = features {
             for (model, detector) in plan.detectors.iter().zip(&mut self.detectors) {
                 detector.observe(&features, found);
@@ -266,44 +286,15 @@ impl Mind {
                     });
                 }
             }
-            let horizons = plan.horizons.len().max(1);
-            for (position, forecaster) in self.forecasters.iter_mut().enumerate() {
-                let (model, horizon) =
-                    (&plan.forecasters[position / horizons], plan.horizons[position % horizons]);
-                let Some(said) = forecaster.observe(&features) else { continue };
-                let target = model.entry.target;
-                let length = self.interval.time().map_or(0, |interval| interval.nanos());
-                let target_at = candle.close_at.0.saturating_add(length.saturating_mul(i64::from(horizon)));
-                forecasts.push(Forecast {
-                    id: identity([instrument, "forecast", &model.name, &interval], candle.close_at, position),
-                    interval: self.interval,
-                    target,
-                    model: model.name.clone(),
-                    role: Role::Online,
-                    horizon,
-                    made_at: candle.close_at,
-                    target_at: UnixNanos(target_at),
-                    forecast: said.forecast,
-                    lower: said.lower,
-                    upper: said.upper,
-                    level: said.level,
-                    naive: said.naive,
-                    skill: said.skill,
-                    revision: candle.revision,
-                    data_state: rests_on(model.entry.warm_up),
-                });
-            }
         }
         anomalies.iter().for_each(|anomaly| out.accept(cause_seq, Output::Anomaly(anomaly)));
+        let Tellings { forecasts, outcomes, scores } = &*tellings;
         forecasts.iter().for_each(|forecast| out.accept(cause_seq, Output::Forecast(forecast)));
+        outcomes.iter().for_each(|outcome| out.accept(cause_seq, Output::Outcome(outcome)));
+        scores.iter().for_each(|score| out.accept(cause_seq, Output::Score(score)));
         let data_state = anomalies.iter().map(|anomaly| anomaly.data_state).max().unwrap_or(rests_on(1));
-        let occasion = Occasion::Candle(Closed {
-            candle,
-            anomalies: &anomalies,
-            forecasts: &forecasts,
-            data_state,
-            whole,
-        });
+        let occasion =
+            Occasion::Candle(Closed { candle, anomalies: &anomalies, forecasts, data_state, whole });
         for (entry, rule) in &mut self.rules {
             tell_signal(entry, &mut **rule, &occasion, instrument, &interval, cause_seq, out);
         }

@@ -59,6 +59,9 @@ pub struct RunArguments {
     /// The configuration
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Tell what every forecaster says, not the mixtures alone
+    #[arg(long)]
+    all_models: bool,
 }
 
 /// What every room may build on.
@@ -183,7 +186,9 @@ impl From<EngineError> for Failure {
 }
 
 pub fn run(arguments: &RunArguments) -> Result<(), Failure> {
-    let config = Config::load(arguments.config.as_deref(), &[]).map_err(Failure::refused)?;
+    let all_models = ("intelligence.all_models", "--all-models", "true".to_owned());
+    let flags: &[_] = if arguments.all_models { &[all_models] } else { &[] };
+    let config = Config::load(arguments.config.as_deref(), flags).map_err(Failure::refused)?;
     logging::start(config.log);
     serve(&config, plug)
 }

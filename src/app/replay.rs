@@ -44,6 +44,9 @@ pub struct ReplayArguments {
     /// What to compute: "sma(20),obv"
     #[arg(long, value_name = "LIST")]
     indicators: Option<String>,
+    /// Tell what every forecaster says, not the mixtures alone
+    #[arg(long)]
+    all_models: bool,
     /// How long a closed interval waits for late trades
     #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     grace: Option<String>,
@@ -90,7 +93,9 @@ impl From<ResultsError> for Failure {
 
 impl ReplayArguments {
     fn flags(&self) -> Vec<FlagSetting> {
+        let all_models = self.all_models.then(|| "true".to_owned());
         let settings = [
+            ("intelligence.all_models", "--all-models", &all_models),
             ("engine.intervals", "--intervals", &self.intervals),
             ("engine.indicators", "--indicators", &self.indicators),
             ("engine.grace", "--grace", &self.grace),

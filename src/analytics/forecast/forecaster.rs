@@ -1,31 +1,22 @@
 //! What a forecaster is: the ground on which its family stands.
 //!
-//! A forecaster looks at one closed candle after another and says what it expects over the next
-//! `horizon` candles. It is scored while it runs: what it said is kept until the outcome is known, and
-//! compared with what a naive forecast would have cost.
+//! One model for all horizons of an interval of an instrument: it takes one closed candle after another and
+//! says what it expects over the next candles, of each horizon, in the measure of its target. What that is
+//! worth is judged outside of it, by the [`Panel`](super::panel::Panel) that it sits on.
 
-use crate::analytics::features::Features;
+use crate::analytics::forecast::ground::Ground;
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::Target;
+use crate::domain::interval::TimeInterval;
 
-/// What is expected, in the target's unit.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Expectation {
-    pub forecast: f64,
-    pub lower: f64,
-    pub upper: f64,
-    /// Share of outcomes that should lie in the interval.
-    pub level: f64,
-    /// What the baseline says.
-    pub naive: f64,
-    /// Past loss divided by the baseline's; `None` until it was scored.
-    pub skill: Option<f64>,
-}
-
-/// One incremental forecaster, for one interval and horizon of one instrument.
+/// One incremental forecaster.
 pub trait Forecaster: Send {
-    /// Takes the next candle's features and says what it expects; `None` while it warms up.
-    fn observe(&mut self, features: &Features) -> Option<Expectation>;
+    /// Takes the candle that `ground` took last: learns what it made known, and says what is expected over each
+    /// horizon. What is left as it is (not a number) is not known yet.
+    ///
+    /// The measure: of the price ln(close then / close now), of the variance the logarithm of the sum of squared
+    /// returns, of volume and trades the logarithm of their sum, of the direction the chance of a rise.
+    fn step(&mut self, ground: &Ground, said: &mut [f64]);
 
     /// A hole lies before the next candle: outcomes that would span it are not known.
     fn interrupt(&mut self);
@@ -34,17 +25,26 @@ pub trait Forecaster: Send {
     fn state(&mut self, state: &mut State<'_>);
 }
 
+/// What a forecaster is built for.
+#[derive(Clone, Copy, Debug)]
+pub struct Course<'a> {
+    pub interval: TimeInterval,
+    /// Candles ahead, ascending.
+    pub horizons: &'a [usize],
+}
+
 /// A member of the family: the one line by which the catalogue knows it.
 pub struct ForecasterEntry {
-    /// Lower-case: `ewma_variance`.
+    /// Lower-case: `risk_metrics`.
     pub name: &'static str,
     /// Rises when the same input gives another output.
     pub version: u32,
     /// One sentence for people.
     pub summary: &'static str,
     pub target: Target,
+    /// What the others of its target are held against; each target has one, which sits on every panel.
+    pub is_baseline: bool,
     /// Candles until it may speak, the horizon apart.
     pub warm_up: usize,
-    /// `horizon`: candles ahead, at least 1.
-    pub build: fn(horizon: usize) -> Box<dyn Forecaster>,
+    pub build: fn(&Course<'_>) -> Box<dyn Forecaster>,
 }

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use crate::analytics::anomaly::DETECTORS;
 use crate::analytics::anomaly::detector::DetectorEntry;
 use crate::analytics::forecast::FORECASTERS;
+use crate::analytics::forecast::bounds::BoundsMethod;
 use crate::analytics::forecast::forecaster::ForecasterEntry;
 use crate::analytics::intelligence::IntelligencePlan;
 use crate::analytics::signals::RULES;
@@ -33,8 +34,11 @@ pub fn read(layers: &mut Layers, intervals: &[Interval]) -> Option<IntelligenceP
     let horizons = read_horizons(layers);
     let intervals = read_intervals(layers, intervals);
     let alerts_per_day = read_budget(layers);
+    let all_models = layers.boolean("intelligence.all_models");
+    let method = read_method(layers);
     let plan = IntelligencePlan::new(&intervals?, &detectors?, &forecasters?, &[], &horizons?);
-    Some(IntelligencePlan { alerts_per_day: alerts_per_day?, ..plan.with_rules(rules?) })
+    let plan = plan.with_rules(rules?).telling(all_models?, method?);
+    Some(IntelligencePlan { alerts_per_day: alerts_per_day?, ..plan })
 }
 
 /// The rules as a journal records them: which, and what is set otherwise than by default.
@@ -49,6 +53,17 @@ pub fn recorded_rules(rules: &[RuleSettings]) -> String {
         }
     }
     text
+}
+
+fn read_method(layers: &mut Layers) -> Option<BoundsMethod> {
+    let key = "intelligence.interval_method";
+    let text = layers.text(key)?;
+    let method = BoundsMethod::ALL.into_iter().find(|method| method.name() == text);
+    if method.is_none() {
+        let allowed = BoundsMethod::ALL.map(BoundsMethod::name).join(", ");
+        layers.complain(key, format!("{text:?} is unknown; allowed are {allowed}"));
+    }
+    method
 }
 
 /// Members of a family by name, in the order of the catalogue.

@@ -37,16 +37,18 @@ pub mod storage;
 pub const DEFAULT: &str = include_str!("../../../config/default.toml");
 
 /// Every key; `*` stands for the name of a venue.
-const KEYS: [&str; 22] = [
+const KEYS: [&str; 24] = [
     "data_dir",
     "engine.grace",
     "engine.indicators",
     "engine.intervals",
     "engine.shards",
     "intelligence.alerts_per_day",
+    "intelligence.all_models",
     "intelligence.detectors",
     "intelligence.forecasters",
     "intelligence.horizons",
+    "intelligence.interval_method",
     "intelligence.intervals",
     "intelligence.rules",
     "intelligence.rules.*.*",
@@ -253,15 +255,17 @@ impl EngineConfig {
         format!(
             "[engine]\ngrace = \"{}\"\nintervals = [{}]\nindicators = [{}]\n\
              [intelligence]\nintervals = [{}]\ndetectors = [{}]\nforecasters = [{}]\nhorizons = {:?}\n\
-             alerts_per_day = {}\n{}",
+             alerts_per_day = {}\nall_models = {}\ninterval_method = \"{}\"\n{}",
             quantity::print_duration(self.grace),
             texts(&self.intervals),
             quoted(self.indicators.iter().map(ToString::to_string).collect()),
             texts(&plan.intervals),
             quoted(plan.detectors.iter().map(|model| model.entry.name.to_owned()).collect()),
-            quoted(plan.forecasters.iter().map(|model| model.entry.name.to_owned()).collect()),
-            plan.horizons,
+            quoted(plan.forecasters().map(|entry| entry.name.to_owned()).collect()),
+            plan.forecasts.horizons,
             plan.alerts_per_day,
+            plan.forecasts.all_models,
+            plan.forecasts.method.name(),
             intelligence::recorded_rules(&plan.rules),
         )
     }

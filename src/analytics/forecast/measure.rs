@@ -1,0 +1,122 @@
+//! In what targets are measured: how a forecaster's number becomes a value, and what an error costs.
+//!
+//! Forecasters speak in measures in which errors are about alike at all times: changes and logarithms. Values
+//! are what people read: a price, a variance, a volume.
+
+use std::f64::consts::LN_2;
+
+use crate::analytics::forecast::ground::{FlowKind, Ground};
+use crate::domain::insight::Target;
+
+/// What a target asks of those who forecast it.
+#[derive(Clone, Copy, Debug)]
+pub struct Terms {
+    pub target: Target,
+    /// Nobody is believed to know it before it is proven: that its loss is smaller by more than luck explains.
+    pub is_doubtful: bool,
+    /// Losses from it on are alike to the mixture.
+    pub loss_max: f64,
+    /// How far outcomes may lie from the first forecasts, in units of the scale: at a horizon of one, and far ahead.
+    reach: [f64; 2],
+}
+
+impl Terms {
+    pub fn of(target: Target) -> Self {
+        let (is_doubtful, loss_max, reach) = match target {
+            // Squared error in volatilities.
+            Target::Price => (true, 9.0, [1.645, 1.645]),
+            // QLIKE.
+            Target::RealizedVariance => (false, 2.0, [3.0, 1.0]),
+            // Absolute error of logarithms.
+            Target::Volume | Target::TradeCount => (false, 2.0, [2.0, 0.8]),
+            // Minus the logarithm of the chance given.
+            Target::Direction => (true, 2.0 * LN_2, [0.0; 2]),
+        };
+        Self { target, is_doubtful, loss_max, reach }
+    }
+
+    /// How far outcomes may lie from the first forecasts over a horizon, in units of the scale.
+    pub fn reach(&self, horizon: usize) -> f64 {
+        let [near, far] = self.reach;
+        far + (near - far) / (horizon as f64).sqrt()
+    }
+
+    /// What came over the last candles of horizon `k`, in the measure; `None`: it is not known, or of a
+    /// direction there is none. `close_then`: before them.
+    pub fn outcome(&self, ground: &Ground, k: usize, close_then: f64) -> Option<f64> {
+        match self.target {
+            Target::Price => Some(change(ground.bar().close, close_then)),
+            Target::RealizedVariance => ground.realized(k).map(libm::log),
+            Target::Volume => FlowKind::Volume.log_sum(ground, k),
+            Target::TradeCount => FlowKind::Trades.log_sum(ground, k),
+            Target::Direction => {
+                let close = ground.bar().close;
+                (close != close_then).then(|| f64::from(u8::from(close > close_then)))
+            }
+        }
+    }
+
+    /// The same as a value: of a direction 1 for a rise, 0 for a fall and a half for neither.
+    pub fn actual(&self, ground: &Ground, k: usize, close_then: f64) -> Option<f64> {
+        match self.target {
+            Target::Price => Some(ground.bar().close),
+            Target::RealizedVariance => ground.realized(k),
+            Target::Volume => ground.volume().sum(k),
+            Target::TradeCount => ground.trades().sum(k),
+            Target::Direction => Some(self.outcome(ground, k, close_then).unwrap_or(0.5)),
+        }
+    }
+
+    /// A measure as a value; `close`: the price when it was said.
+    #[inline]
+    pub fn value(&self, measure: f64, close: f64) -> f64 {
+        match self.target {
+            Target::Price if measure == 0.0 => close,
+            Target::Price => close * libm::exp(measure),
+            Target::Direction => measure,
+            Target::RealizedVariance | Target::Volume | Target::TradeCount => libm::exp(measure),
+        }
+    }
+
+    /// The bounds of an interval as values: an amount that is next to nothing may be nothing at all.
+    #[inline]
+    pub fn bounds(&self, ground: &Ground, measures: [f64; 2], close: f64) -> [f64; 2] {
+        let [lower, upper] = measures.map(|measure| self.value(measure, close));
+        let least = match self.target {
+            Target::Volume => FlowKind::Volume.least(ground),
+            Target::TradeCount => FlowKind::Trades.least(ground),
+            _ => return [lower, upper],
+        };
+        [if lower <= least { 0.0 } else { lower }, upper]
+    }
+
+    /// The unit of errors, so that they are alike in quiet and wild times.
+    #[inline]
+    pub fn scale(&self, ground: &Ground, horizon: usize) -> f64 {
+        match self.target {
+            Target::Price => ground.volatility() * (horizon as f64).sqrt(),
+            _ => 1.0,
+        }
+    }
+
+    /// What it costs to have said `said` where `outcome` came.
+    #[inline]
+    pub fn loss(&self, outcome: f64, said: f64, scale: f64) -> f64 {
+        match self.target {
+            Target::Price => {
+                let error = (outcome - said) / scale;
+                error * error
+            }
+            Target::RealizedVariance => {
+                let log_ratio = outcome - said;
+                libm::exp(log_ratio) - log_ratio - 1.0
+            }
+            Target::Volume | Target::TradeCount => (outcome - said).abs(),
+            Target::Direction => -libm::log(if outcome > 0.5 { said } else { 1.0 - said }),
+        }
+    }
+}
+
+fn change(close: f64, close_then: f64) -> f64 {
+    if close == close_then { 0.0 } else { libm::log(close / close_then) }
+}
