@@ -16,7 +16,10 @@ use std::time::Duration;
 use rusqlite::types::ValueRef;
 use tapewatch::analytics::catalogue::Spec;
 use tapewatch::analytics::pipeline::Settings;
+use tapewatch::api::board::{Board, sink as board_sink};
 use tapewatch::app::config::Config;
+use tapewatch::domain::candle::Candle;
+use tapewatch::domain::decimal::Price;
 use tapewatch::domain::event::{Event, Trade, TradeId};
 use tapewatch::domain::instrument::Instrument;
 use tapewatch::domain::time::UnixNanos;
@@ -692,4 +695,46 @@ fn the_configuration_stands_in_each_segment() {
     fs::remove_file(journal.join("0000000001.twj")).unwrap();
     let left = Recorded::of(&journal).unwrap();
     assert_eq!(left.config.as_deref(), Some("[engine]\ngrace = \"500ms\"\n"));
+}
+
+/// What the board shows of each instrument: the last price, and what forms.
+type Shown = BTreeMap<Instrument, (Option<(Price, UnixNanos)>, Vec<Candle>)>;
+
+/// Runs beneath a board until `upto` trades are taken in.
+async fn run_with_board(dir: &Path, world: &World, upto: usize) -> Shown {
+    let forming = ["1h", "1d", "ticks:1000000"].map(|text| text.parse().unwrap());
+    let settings =
+        || Settings::new(&[["1s".parse().unwrap()].as_slice(), &forming].concat(), &[], 500_000_000);
+    let opened = Opened::open(DataDir::lock(dir).unwrap(), &world.instruments, settings()).unwrap();
+    let tools = world.tools(Arc::default());
+    let board = Arc::new(Board::new(opened.roster().clone(), &settings().intervals));
+    let (sink, thread) = board_sink::start(board.clone(), &tools.metrics).unwrap();
+    let engine = opened.start(plan(2, 4_096, None), tools, vec![sink]).await.unwrap();
+    let done = Arc::new(AtomicUsize::new(0));
+    engine.connect(world.feeder(1, upto, done.clone())).await;
+    until("feeding", || done.load(Ordering::Relaxed) == 2).await;
+    assert!(engine.stop().await.unwrap());
+    drop(thread);
+    let shown = |(watch, instrument): (_, &Instrument)| {
+        let seen = board.seen(watch);
+        let candles = forming.iter().flat_map(|interval| seen.forming(*interval)).collect();
+        (instrument.clone(), (seen.last_price(), candles))
+    };
+    board.roster().iter().map(shown).collect()
+}
+
+#[test]
+fn the_board_shows_the_same_after_a_restart() {
+    let seed = seed("the_board_shows_the_same_after_a_restart");
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(seed, 4, 8_000);
+    let (half, all) = (world.trades.len() / 2, world.trades.len());
+    let [stopped, whole] = ["stopped", "whole"].map(|name| folder.path().join(name));
+    actix_rt::System::new().block_on(async {
+        let before = run_with_board(&stopped, &world, half).await;
+        assert!(before.values().all(|(price, candles)| price.is_some() && candles.len() >= 3));
+        assert_eq!(run_with_board(&stopped, &world, half).await, before, "nothing came in between");
+        let after = run_with_board(&stopped, &world, all).await;
+        assert_eq!(after, run_with_board(&whole, &world, all).await, "trades go on where it had stopped");
+    });
 }

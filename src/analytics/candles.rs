@@ -4,17 +4,22 @@
 //! agree with lower ones and a trade touches one candle. Those that nothing divides take
 //! the trades themselves.
 
+use std::collections::BTreeMap;
+
 use crate::analytics::ahead;
 use crate::analytics::archive::Archive;
-use crate::analytics::desk::Desk;
+use crate::analytics::desk::{Desk, told_candle};
 use crate::analytics::gaps::Dirty;
 use crate::analytics::indicator_set::IndicatorPlan;
 use crate::analytics::rolling::state::State;
 use crate::analytics::series::Series;
-use crate::analytics::sums::{Print, Sums};
+use crate::analytics::sums::{Print, Rank, Sums};
+use crate::domain::candle::{CandleState, Origin};
+use crate::domain::decimal::Price;
 use crate::domain::event::ReadyCandle;
-use crate::domain::interval::TimeInterval;
+use crate::domain::interval::{Interval, TimeInterval};
 use crate::domain::output::OutputSink;
+use crate::domain::standing::{FormingCandle, StandingSeries};
 use crate::domain::time::UnixNanos;
 
 /// A set of series by number: there are sixteen time intervals.
@@ -107,6 +112,13 @@ fn close_those_fed<S: OutputSink>(link: &mut Link, longer: &mut [Link], desk: &m
     }
 }
 
+/// A candle that still takes trades.
+pub fn forming_candle(interval: Interval, times: (UnixNanos, UnixNanos), sums: &Sums) -> FormingCandle {
+    let candle = told_candle(interval, times, sums, CandleState::Traded, 0, Origin::Trades);
+    let rank = |rank: Rank| (rank.at, rank.tie);
+    FormingCandle { candle, first: rank(sums.first), last: rank(sums.last) }
+}
+
 /// All series of one symbol, shortest first.
 pub struct Candles {
     links: Vec<Link>,
@@ -173,6 +185,42 @@ impl Candles {
             link.fed_due = UnixNanos(i64::MIN);
         }
         state.i64(&mut self.next_close.0);
+    }
+
+    /// What is open of each interval, with all trades that it holds by now: a longer candle is fed by shorter ones
+    /// only as these close.
+    pub fn forming(&self) -> Vec<StandingSeries> {
+        let mut open: Vec<BTreeMap<UnixNanos, Sums>> = Vec::with_capacity(self.links.len());
+        for link in &self.links {
+            let interval = link.series.interval();
+            let mut rows: BTreeMap<UnixNanos, Sums> =
+                link.series.open_rows().map(|(at, sums)| (at, sums.clone())).collect();
+            for (at, sums) in link.feeder.iter().flat_map(|feeder| &open[usize::from(*feeder)]) {
+                rows.entry(interval.open_of(*at))
+                    .and_modify(|known| known.merge(sums))
+                    .or_insert_with(|| sums.clone());
+            }
+            open.push(rows);
+        }
+        let standing = |(link, rows): (&Link, BTreeMap<UnixNanos, Sums>)| {
+            let interval = link.series.interval();
+            let forming = rows.into_iter().map(|(open_at, sums)| {
+                let times = (open_at, interval.close_of(open_at));
+                forming_candle(Interval::Time(interval), times, &sums)
+            });
+            StandingSeries {
+                interval: Interval::Time(interval),
+                closed_until: link.series.closed_until(),
+                forming: forming.collect(),
+            }
+        };
+        self.links.iter().zip(open).map(standing).collect()
+    }
+
+    /// Price and time of the latest trade that is remembered.
+    pub fn last_price(&self) -> Option<(Price, UnixNanos)> {
+        let last = self.roots.filter_map(|root| self.links[root].series.last_row());
+        last.max_by_key(|sums| sums.last).map(|sums| (sums.prices.close, sums.last.at))
     }
 
     /// Whether [`Self::add_last`] may be used.

@@ -20,6 +20,7 @@
 
 use ethnum::U256;
 
+use crate::analytics::candles::forming_candle;
 use crate::analytics::desk::{Desk, bar_of, told_candle};
 use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet};
 use crate::analytics::rolling::state::State;
@@ -28,6 +29,7 @@ use crate::domain::candle::CandleState;
 use crate::domain::decimal::{Decimal, QuoteVolume, Volume};
 use crate::domain::interval::Interval;
 use crate::domain::output::OutputSink;
+use crate::domain::standing::StandingSeries;
 use crate::domain::time::UnixNanos;
 
 /// What closes a bar, with its parameter in the units of the sums.
@@ -139,6 +141,16 @@ impl InformationBars {
             }
             Threshold::TickRun(n) => bar.buys.max(bar.sells) >= n,
         }
+    }
+
+    /// The bar that is open.
+    pub fn forming(&self) -> StandingSeries {
+        let forming = self.open.as_ref().map(|bar| {
+            let close_at = UnixNanos(bar.sums.last.at.max(bar.first_at).0.saturating_add(1));
+            forming_candle(self.interval, (bar.first_at, close_at), &bar.sums)
+        });
+        let closed_until = UnixNanos(i64::MIN);
+        StandingSeries { interval: self.interval, closed_until, forming: forming.into_iter().collect() }
     }
 
     /// Closes the open bar, if there is one.

@@ -23,6 +23,7 @@ use crate::domain::event::{Event, ReadyCandle, Trade};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::output::{Output, OutputSink, Position, Refusal};
+use crate::domain::standing::Standing;
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::IdRule;
 
@@ -257,6 +258,20 @@ impl<'s> SymbolPipeline<'s> {
     /// Accepted events.
     pub fn seq(&self) -> u64 {
         self.seq
+    }
+
+    /// What it knows of candles that still take trades, and of the last price; nothing of ready candles.
+    pub fn standing(&self) -> Standing {
+        if self.origin != Origin::Trades {
+            return Standing { seq: self.seq, ..Standing::default() };
+        }
+        let mut series = self.candles.forming();
+        series.extend(self.information.iter().map(InformationBars::forming));
+        let of_bars = || {
+            let bars = series.iter().flat_map(|series| &series.forming).max_by_key(|forming| forming.last);
+            bars.and_then(|bar| Some((bar.candle.prices?.close, bar.last.0)))
+        };
+        Standing { seq: self.seq, last: self.candles.last_price().or_else(of_bars), series }
     }
 
     /// The newest exchange time seen, ticks included; the beginning of time where there was none.

@@ -197,6 +197,16 @@ impl Series {
         }
     }
 
+    /// The open candles, as far as they were fed, ascending.
+    pub fn open_rows(&self) -> impl Iterator<Item = (UnixNanos, &Sums)> {
+        self.rows.range(self.closed).map(|row| (row.open_at, &row.sums))
+    }
+
+    /// The last candle that is remembered, open or closed.
+    pub fn last_row(&self) -> Option<&Sums> {
+        self.rows.back().map(|row| &row.sums)
+    }
+
     /// The open time of the earliest open candle.
     #[inline]
     pub fn first_open(&self) -> Option<UnixNanos> {

@@ -12,6 +12,7 @@ pub mod json;
 pub mod output;
 pub mod scan;
 pub mod shape;
+pub mod standing;
 pub mod symbol;
 pub mod tally;
 pub mod time;

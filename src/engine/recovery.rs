@@ -99,6 +99,8 @@ pub fn recover(
                 Ok(restored) if own.rule == seat.rule => {
                     symbol = restored;
                     seat.begun.set(true);
+                    let standing = symbol.pipeline.standing();
+                    sinks.iter().for_each(|sink| sink.stand(seat.watch, &standing));
                 }
                 Ok(_) => {
                     error!(instrument = %seat.instrument, "rule of trade ids has changed: its state begins anew")

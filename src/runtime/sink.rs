@@ -10,6 +10,7 @@ use std::sync::Arc;
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use crate::domain::output::Position;
+use crate::domain::standing::Standing;
 use crate::domain::told::{Told, Watch};
 use crate::runtime::clock::Mono;
 
@@ -43,6 +44,9 @@ pub trait Sink: Send + Sync {
     fn name(&self) -> &'static str;
 
     fn offer(&self, batch: &Arc<Batch>);
+
+    /// A symbol goes on from a snapshot: what it knew then, before anything is offered of it.
+    fn stand(&self, _watch: Watch, _standing: &Standing) {}
 
     /// Everything offered before this call has to survive a loss of the process before `barrier` is
     /// reached. Returns at once; sinks that keep nothing reach it at once.

@@ -7,6 +7,7 @@ use crate::domain::candle::{Candle, CandleState, Ohlc, Origin};
 use crate::domain::decimal::{QuoteVolume, Volume};
 use crate::domain::event::{Side, Trade, TradeId};
 use crate::domain::interval::Interval;
+use crate::domain::standing::{FormingCandle, Rank, StandingSeries};
 use crate::domain::time::UnixNanos;
 
 /// Forming candles of one interval that are kept; a longer grace period forgets the oldest.
@@ -23,9 +24,6 @@ pub struct Forming {
     /// Earlier ones were begun before the board looked.
     whole_from: UnixNanos,
 }
-
-/// Exchange time, then the id where it is a number, else the order of arrival.
-type Rank = (UnixNanos, u64);
 
 #[derive(Clone, Debug)]
 struct OpenCandle {
@@ -48,6 +46,13 @@ impl Forming {
 
     pub fn interval(&self) -> Interval {
         self.interval
+    }
+
+    /// What formed when the snapshot was taken.
+    pub fn stand(&mut self, series: &StandingSeries) {
+        self.closed_until = series.closed_until;
+        self.open = series.forming.iter().filter_map(OpenCandle::of).collect();
+        self.open.drain(..self.open.len().saturating_sub(FORMING_MAX));
     }
 
     /// What opens before that moment is not known whole.
@@ -138,6 +143,22 @@ impl OpenCandle {
         };
         candle.count(trade);
         candle
+    }
+
+    /// `None`: a candle without prices, which takes no trades.
+    fn of(forming: &FormingCandle) -> Option<Self> {
+        let candle = &forming.candle;
+        Some(Self {
+            open_at: candle.open_at,
+            first: forming.first,
+            last: forming.last,
+            prices: candle.prices?,
+            volume: candle.volume,
+            quote_volume: candle.quote_volume?,
+            taker_buy_volume: candle.taker_buy_volume?,
+            taker_buy_quote_volume: candle.taker_buy_quote_volume?,
+            trade_count: candle.trade_count?,
+        })
     }
 
     fn add(&mut self, trade: &Trade, rank: Rank) {

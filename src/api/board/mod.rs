@@ -18,6 +18,7 @@ use crate::api::board::seen::Seen;
 use crate::domain::insight::{Anomaly, Signal};
 use crate::domain::interval::Interval;
 use crate::domain::shape::Label;
+use crate::domain::standing::Standing;
 use crate::domain::told::{Roster, Told, Watch};
 use crate::runtime::sink::{Batch, Telling};
 
@@ -107,6 +108,13 @@ impl Board {
                     self.enter_insight(telling);
                 }
             }
+        }
+    }
+
+    /// A symbol goes on from a snapshot, and nothing was entered of it.
+    fn stand(&self, watch: Watch, standing: &Standing) {
+        if let Some(seat) = self.seats.get(watch.0 as usize) {
+            lock(seat).stand(standing);
         }
     }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use crate::api::board::forming::Forming;
 use crate::domain::candle::{Candle, CandleState};
+use crate::domain::decimal::Price;
 use crate::domain::event::{Trade, TradeId, WatchStatus};
 use crate::domain::insight::{Fact, Forecast, ModelScore, Signal, SignalKind, Target};
 use crate::domain::interval::Interval;
 use crate::domain::output::{Gap, GapId, GapState, Position, Refusal};
+use crate::domain::standing::Standing;
 use crate::domain::time::UnixNanos;
 use crate::domain::told::Told;
 use crate::runtime::sink::Telling;
@@ -56,6 +58,10 @@ pub struct Seen {
     counts: Counts,
     cause_seq: u64,
     at: Option<Position>,
+    /// It went on from a snapshot that said what formed: accepted events until then.
+    stood: Option<u64>,
+    /// What the snapshot knew of the last trade.
+    last_price: Option<(Price, UnixNanos)>,
     trades: VecDeque<Trade>,
     trades_max: usize,
     forming: Vec<Forming>,
@@ -75,6 +81,8 @@ impl Seen {
             counts: Counts::default(),
             cause_seq: 0,
             at: None,
+            stood: None,
+            last_price: None,
             trades: VecDeque::new(),
             trades_max,
             forming: intervals.iter().map(|&interval| Forming::new(interval)).collect(),
@@ -93,7 +101,7 @@ impl Seen {
         if recovered && self.at.is_some_and(|at| telling.at < at) {
             return false;
         }
-        if self.at.is_none() && telling.cause_seq > 1 {
+        if self.at.is_none() && telling.cause_seq > 1 && self.stood.is_none() {
             self.begin_midway(telling);
         }
         self.at = Some(telling.at);
@@ -112,6 +120,19 @@ impl Seen {
         true
     }
 
+    /// What a snapshot knew, before anything is entered.
+    pub fn stand(&mut self, standing: &Standing) {
+        self.stood = Some(standing.seq);
+        self.last_price = standing.last;
+        for series in &standing.series {
+            if let Some(forming) =
+                self.forming.iter_mut().find(|forming| forming.interval() == series.interval)
+            {
+                forming.stand(series);
+            }
+        }
+    }
+
     pub fn counts(&self) -> Counts {
         self.counts
     }
@@ -124,6 +145,15 @@ impl Seen {
     /// The latest by exchange time.
     pub fn last_trade(&self) -> Option<&Trade> {
         self.trades.back()
+    }
+
+    /// Price and time of the latest by exchange time, whether it is still among the trades or not.
+    pub fn last_price(&self) -> Option<(Price, UnixNanos)> {
+        let known = self.last_trade().map(|trade| (trade.price, trade.exchange_at));
+        known
+            .into_iter()
+            .chain(self.last_price)
+            .reduce(|one, other| if other.1 > one.1 { other } else { one })
     }
 
     /// The last `limit` trades, newest last.
@@ -205,7 +235,8 @@ impl Seen {
         self.counts.trades += 1;
         // Whatever was wrong with its subscription: it speaks.
         self.trouble = None;
-        let arrival = self.counts.trades;
+        // As the snapshot counted.
+        let arrival = self.stood.unwrap_or(0) + self.counts.trades;
         self.forming.iter_mut().for_each(|forming| forming.add(trade, arrival));
         let place = |trade: &Trade| {
             let id = if let TradeId::Number(id) = trade.id { id } else { 0 };

@@ -12,6 +12,8 @@ use std::{io, thread};
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
 
 use crate::api::board::Board;
+use crate::domain::standing::Standing;
+use crate::domain::told::Watch;
 use crate::runtime::clock;
 use crate::runtime::metrics::{Metrics, QueueMeter};
 use crate::runtime::sink::{Batch, Sink};
@@ -23,6 +25,7 @@ const POLL_EVERY: Duration = Duration::from_millis(5);
 /// The board's side of the shards.
 #[derive(Debug)]
 pub struct BoardSink {
+    board: Arc<Board>,
     sender: Sender<Arc<Batch>>,
     missed: Arc<AtomicU64>,
     meter: QueueMeter,
@@ -40,12 +43,13 @@ pub fn start(board: Arc<Board>, metrics: &Metrics) -> io::Result<(Arc<BoardSink>
     let (sender, receiver) = bounded(QUEUE_MAX);
     let (missed, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let meter = metrics.queue("board");
+    let sink = BoardSink { board: board.clone(), sender, missed: missed.clone(), meter: meter.clone() };
     let reader = Reader { board, receiver, missed: missed.clone(), meter: meter.clone() };
     let thread = {
         let stop = stop.clone();
         thread::Builder::new().name("board".to_owned()).spawn(move || reader.run(&stop))?
     };
-    Ok((Arc::new(BoardSink { sender, missed, meter }), BoardThread { stop, thread: Some(thread) }))
+    Ok((Arc::new(sink), BoardThread { stop, thread: Some(thread) }))
 }
 
 impl Sink for BoardSink {
@@ -63,6 +67,10 @@ impl Sink for BoardSink {
             // The process is stopping.
             Err(TrySendError::Disconnected(_)) => {}
         }
+    }
+
+    fn stand(&self, watch: Watch, standing: &Standing) {
+        self.board.stand(watch, standing);
     }
 }
 

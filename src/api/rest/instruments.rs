@@ -133,11 +133,11 @@ fn trades_of(api: &Api, watch: Watch, limit: usize) -> HttpResponse {
 fn price_of(api: &Api, watch: Watch) -> Price {
     let instrument = api.board.roster().instrument(watch).to_string();
     let seen = api.board.seen(watch);
-    let last = seen.last_trade();
+    let last = seen.last_price();
     Price {
         instrument,
-        price: last.map(|trade| trade.price.decimal().to_string()),
-        exchange_at: last.map(|trade| trade.exchange_at.to_string()),
+        price: last.map(|(price, _)| price.decimal().to_string()),
+        exchange_at: last.map(|(_, at)| at.to_string()),
     }
 }
 
@@ -145,13 +145,13 @@ fn price_of(api: &Api, watch: Watch) -> Price {
 pub fn report(api: &Api, watch: Watch, now: UnixNanos) -> InstrumentReport {
     let instrument = api.board.roster().instrument(watch);
     let seen = api.board.seen(watch);
-    let last = seen.last_trade().cloned();
+    let (last, last_price) = (seen.last_trade().cloned(), seen.last_price());
     let unfilled = |gap: &&Gap| gap.state != GapState::Filled;
     let gaps_open = seen.gaps().filter(unfilled).count();
     let gap = seen.gaps().filter(unfilled).last().map(GapReport::of);
     let (trades, trouble) = (seen.counts().trades, seen.trouble().cloned());
     drop(seen);
-    let (state, reason) = state_of(&api.health, instrument.venue().name(), last.is_some(), trouble);
+    let (state, reason) = state_of(&api.health, instrument.venue().name(), last_price.is_some(), trouble);
     let row = last.as_ref().and_then(|trade| {
         let mut out = b"{".to_vec();
         shape::trade(api.board.label(watch), trade, &mut out);
@@ -166,11 +166,13 @@ pub fn report(api: &Api, watch: Watch, now: UnixNanos) -> InstrumentReport {
         state,
         reason,
         last_trade: row,
-        last_price: last.as_ref().map(|trade| trade.price.decimal().to_string()),
-        last_trade_at: last.as_ref().map(|trade| trade.exchange_at.to_string()),
+        last_price: last_price.map(|(price, _)| price.decimal().to_string()),
+        last_trade_at: last_price.map(|(_, at)| at.to_string()),
         staleness_seconds: last
             .as_ref()
-            .map(|trade| staleness(trade.received_at.unwrap_or(trade.exchange_at))),
+            .and_then(|trade| trade.received_at)
+            .or(last_price.map(|(_, at)| at))
+            .map(staleness),
         gaps_open,
         gap,
         trades,

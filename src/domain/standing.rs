@@ -1,0 +1,38 @@
+//! What a symbol that goes on from a snapshot knows already, for whoever shows what forms: outputs alone tell it only
+//! of what comes from then on.
+
+use crate::domain::candle::Candle;
+use crate::domain::decimal::Price;
+use crate::domain::interval::Interval;
+use crate::domain::time::UnixNanos;
+
+/// Exchange time of a trade; then its id where that is a number, else the order of arrival.
+pub type Rank = (UnixNanos, u64);
+
+/// A symbol between two events.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Standing {
+    /// Accepted events.
+    pub seq: u64,
+    /// Of the latest trade that is remembered.
+    pub last: Option<(Price, UnixNanos)>,
+    pub series: Vec<StandingSeries>,
+}
+
+/// One interval of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StandingSeries {
+    pub interval: Interval,
+    /// Candles up to here are closed; the beginning of time where intervals are no stretches of it.
+    pub closed_until: UnixNanos,
+    /// Those that still take trades, ascending.
+    pub forming: Vec<FormingCandle>,
+}
+
+/// A candle that still takes trades, as it is by now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FormingCandle {
+    pub candle: Candle,
+    pub first: Rank,
+    pub last: Rank,
+}
