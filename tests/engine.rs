@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -126,6 +126,7 @@ fn replayed(journal: &Path, settings: &Settings) -> BTreeMap<Instrument, Vec<Str
     let names = IndicatorNames::default();
     let mut symbols: Vec<(Instrument, u32, Symbol<'_>)> = Vec::new();
     let mut heard: BTreeMap<Instrument, Vec<String>> = BTreeMap::new();
+    let skips = reading.skips();
     loop {
         let more = reading
             .next_block(|instruments, entry| {
@@ -152,7 +153,7 @@ fn replayed(journal: &Path, settings: &Settings) -> BTreeMap<Instrument, Vec<Str
                     Entry::Tick { venue_at, partitions } => {
                         for (partition, at) in partitions {
                             for (number, listed) in instruments.iter().enumerate() {
-                                if listed.partition == partition {
+                                if listed.partition == partition && !skips.has_tick(&listed.instrument, at) {
                                     take(number, at, &Event::Tick { venue_at });
                                 }
                             }
@@ -429,16 +430,21 @@ fn instruments_of_the_market_count_their_ids() {
     assert!(market.instruments().iter().all(|i| i.venue().id_rule() == Some(IdRule::Contiguous)));
 }
 
-/// A tick belongs to its neighbours too and cannot be skipped: who panics at it is given up until the next start.
+/// Who panics again while it is computed anew is given up until the next start.
 #[test]
 fn a_parked_symbol_says_so_and_leaves_its_neighbours_alone() {
     let seed = seed("a_parked_symbol_says_so_and_leaves_its_neighbours_alone");
     let folder = tempfile::tempdir().unwrap();
     let world = World::new(seed, 5, 5_000);
     let victim = world.instruments[0].clone();
-    let asked = victim.clone();
-    let fault: Fault =
-        Arc::new(move |instrument, event| *instrument == asked && matches!(event, Event::Tick { .. }));
+    let (asked, broken) = (victim.clone(), AtomicBool::new(false));
+    let fault: Fault = Arc::new(move |instrument, event| {
+        let is_tick = matches!(event, Event::Tick { .. });
+        *instrument == asked && (broken.load(Ordering::Relaxed) || is_tick) && {
+            broken.store(true, Ordering::Relaxed);
+            true
+        }
+    });
     actix_rt::System::new().block_on(async {
         let quarantine = Arc::new(Cell::default());
         let (engine, ear, tools) = start(folder.path(), &world, plan(2, 64, Some(fault)), &quarantine).await;
@@ -736,5 +742,46 @@ fn the_board_shows_the_same_after_a_restart() {
         assert_eq!(run_with_board(&stopped, &world, half).await, before, "nothing came in between");
         let after = run_with_board(&stopped, &world, all).await;
         assert_eq!(after, run_with_board(&whole, &world, all).await, "trades go on where it had stopped");
+    });
+}
+
+/// A tick is its neighbours' too: the symbol that panics at it passes over it alone, and goes on.
+#[test]
+fn a_panic_at_the_passing_of_time_is_passed_over_by_that_symbol_alone() {
+    let seed = seed("a_panic_at_the_passing_of_time_is_passed_over_by_that_symbol_alone");
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(seed, 30, 12_000);
+    let victim = world.instruments[0].clone();
+    let (asked, ticks) = (victim.clone(), Mutex::new(BTreeSet::new()));
+    // The third tick that reaches it, whenever it is taken.
+    let fault: Fault = Arc::new(move |instrument, event| match event {
+        Event::Tick { venue_at } if *instrument == asked => {
+            let mut ticks = ticks.lock().unwrap();
+            ticks.insert(*venue_at);
+            ticks.iter().nth(2) == Some(venue_at)
+        }
+        _ => false,
+    });
+    let all = world.trades.len();
+    actix_rt::System::new().block_on(async {
+        let quarantine = Arc::new(Cell::default());
+        let (engine, ear, tools) =
+            start(folder.path(), &world, plan(2, 64, Some(fault.clone())), &quarantine).await;
+        let done = Arc::new(AtomicUsize::new(0));
+        engine.connect(world.feeder(seed, all / 2, done.clone())).await;
+        until("feeding", || done.load(Ordering::Relaxed) == 2).await;
+        until("the panic", || !quarantine.0.lock().unwrap().is_empty()).await;
+        assert!(engine.stop().await.unwrap());
+        assert!(!tools.health.parts().contains_key(&format!("symbol:{victim}")), "it goes on");
+        let told: usize = ids(&ear.heard()).values().map(Vec::len).sum();
+        assert_eq!(told, all / 2, "no trade was passed over");
+        check_same(&ear.heard(), &replayed(&folder.path().join("journal"), &settings()));
+        assert!(verified(folder.path()) >= world.instruments.len() as u64);
+        // The start passes over it too, from the journal alone.
+        fs::remove_dir_all(folder.path().join("snapshots")).unwrap();
+        let (engine, ..) = start(folder.path(), &world, plan(3, 64, Some(fault)), &quarantine).await;
+        assert!(engine.stop().await.unwrap());
+        assert_eq!(quarantine.0.lock().unwrap().len(), 1);
+        verified(folder.path());
     });
 }

@@ -1,7 +1,7 @@
 //! Reading one symbol's events back from the journal, a block at a time: for one that is rebuilt after a
 //! panic, and for one that is behind because its inbox was full.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::path::Path;
 
 use crate::domain::event::Event;
@@ -9,8 +9,8 @@ use crate::domain::instrument::Instrument;
 use crate::domain::output::Position;
 use crate::journal::entry::Entry;
 use crate::journal::error::JournalError;
-use crate::journal::kind::Kind;
 use crate::journal::reader::Reader;
+use crate::journal::skips::Skips;
 
 /// The events of one instrument after a position, as far as the journal reached when this was opened.
 /// What was journalled as skipped is passed over.
@@ -19,7 +19,7 @@ pub struct Reading {
     instrument: Instrument,
     partition: u32,
     after: Position,
-    skipped: BTreeSet<Position>,
+    skips: Skips,
     /// The journal has named the instrument: ticks reach it.
     begun: bool,
 }
@@ -38,22 +38,15 @@ impl Reading {
             Err(JournalError::Gone { .. }) if after == Position::default() => Reader::open(dir),
             other => other,
         };
-        let mut looking = open()?.only(&[Kind::Skipped]);
-        let mut skipped = BTreeSet::new();
-        while let Some(entry) = looking.next_entry()? {
-            if let Entry::Skipped { partition: p, skipped: at, .. } = entry
-                && p == partition
-            {
-                skipped.insert(at);
-            }
-        }
-        Ok(Self { reader: open()?, instrument, partition, after, skipped, begun })
+        let (skips, _) = Skips::read(open()?)?;
+        Ok(Self { reader: open()?, instrument, partition, after, skips, begun })
     }
 
     /// Appends what the next block holds of it; `false`: there is no further block.
     pub fn next_block(&mut self, events: &mut VecDeque<(Position, Event)>) -> Result<bool, JournalError> {
-        let (after, skipped) = (self.after, &self.skipped);
-        let is_wanted = |at: Position| at > after && (skipped.is_empty() || !skipped.contains(&at));
+        let (after, skips, partition) = (self.after, &self.skips, self.partition);
+        let is_wanted = |at: Position| at > after && !skips.has(partition, at);
+        let is_taken = |at: Position| is_wanted(at) && !skips.has_tick(&self.instrument, at);
         let Some(block) = self.reader.next_block()? else { return Ok(false) };
         let number = block.instruments().iter().position(|listed| listed.instrument == self.instrument);
         self.begun |= number.is_some();
@@ -66,7 +59,7 @@ impl Reading {
             }
             return Ok(true);
         }
-        let (partition, begun) = (self.partition, self.begun);
+        let begun = self.begun;
         block.for_each(|entry| match entry {
             Entry::Event { instrument, at, event }
                 if Some(instrument.0 as usize) == number && is_wanted(at) =>
@@ -74,7 +67,7 @@ impl Reading {
                 events.push_back((at, event));
             }
             Entry::Tick { venue_at, partitions } => {
-                let reached = partitions.iter().find(|(p, at)| begun && *p == partition && is_wanted(*at));
+                let reached = partitions.iter().find(|(p, at)| begun && *p == partition && is_taken(*at));
                 events.extend(reached.map(|(_, at)| (*at, Event::Tick { venue_at })));
             }
             _ => {}

@@ -119,6 +119,7 @@ pub fn recover(
         symbols.push(Recovered { seat: seat.clone(), mishap: None });
     }
     let mut reading = catch_up(&shard.common.journal, all, owned, states)?;
+    let skips = reading.skips();
     let mut of_number: Vec<Option<usize>> = Vec::new();
     let mut ticked_at = UnixNanos(i64::MIN);
     let mut bus = shard.bus.borrow_mut();
@@ -143,7 +144,8 @@ pub fn recover(
                     let event = Event::Tick { venue_at };
                     for (partition, at) in partitions {
                         for &at_symbol in of_partition.get(&partition).into_iter().flatten() {
-                            if symbols[at_symbol].seat.begun.get() {
+                            let seat = &symbols[at_symbol].seat;
+                            if seat.begun.get() && !skips.has_tick(&seat.instrument, at) {
                                 take(shard, &mut symbols[at_symbol], at, &event, &mut bus);
                             }
                         }
@@ -152,6 +154,7 @@ pub fn recover(
                 Entry::Config { .. }
                 | Entry::Version { .. }
                 | Entry::Skipped { .. }
+                | Entry::SkippedTick { .. }
                 | Entry::Outputs { .. } => {}
             }
         })?;

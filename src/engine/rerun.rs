@@ -107,6 +107,7 @@ impl<'s> Rerun<'s> {
         mut each: impl FnMut(&mut Player<'s>, Step<'_>),
     ) -> Result<bool, JournalError> {
         let Self { reading, seats } = self;
+        let skips = reading.skips();
         reading.next_block(|instruments, entry| {
             seats.number_all(instruments);
             let Seats { players, of_number, of_partition, .. } = seats;
@@ -117,6 +118,9 @@ impl<'s> Rerun<'s> {
                 Entry::Tick { venue_at, partitions } => {
                     for (partition, at) in partitions {
                         for &seat in of_partition.get(&partition).into_iter().flatten() {
+                            if skips.has_tick(&players[seat].instrument, at) {
+                                continue;
+                            }
                             each(&mut players[seat], Step::Take(at, &Event::Tick { venue_at }));
                         }
                     }
@@ -125,7 +129,10 @@ impl<'s> Rerun<'s> {
                     let player = &mut players[of_number[instrument.0 as usize]];
                     each(player, Step::Stated { at, upto, tally: &tally });
                 }
-                Entry::Config { .. } | Entry::Version { .. } | Entry::Skipped { .. } => {}
+                Entry::Config { .. }
+                | Entry::Version { .. }
+                | Entry::Skipped { .. }
+                | Entry::SkippedTick { .. } => {}
             }
         })
     }

@@ -6,8 +6,7 @@
 //! A panic is caught at the event: that is quarantined, journalled as skipped, and the symbol computed
 //! anew from its last snapshot and the journal, without telling again what was told; then it goes on with
 //! the same inbox. [`Supervision`] says how often; then the symbol is parked: its events are journalled,
-//! and the next start computes them. A tick is never skipped, for it is its neighbours' too: who panics at
-//! the passing of time is parked at once.
+//! and the next start computes them. A tick is its neighbours' too: it is skipped for this symbol alone.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -379,12 +378,13 @@ impl SymbolActor {
         let reason = format!("panicked: {}", mishap.message);
         let was_rebuilding = matches!(&self.source, Source::Journal(reread) if reread.rebuilt_at.is_some());
         let log = &shard.common.log;
-        let is_kept = if mishap.is_tick {
-            true
+        shard.set_unflushed();
+        let skipped = if mishap.is_tick {
+            log.lock().append_skipped_tick(seat.number, mishap.at, &reason)
         } else {
-            shard.set_unflushed();
-            log.lock().append_skipped(seat.partition, mishap.at, &reason).is_ok() && shard.flush()
+            log.lock().append_skipped(seat.partition, mishap.at, &reason)
         };
+        let is_kept = skipped.is_ok() && shard.flush();
         if !is_kept {
             // The skip must stand in the journal before anything follows it.
             log.flush();
@@ -397,7 +397,7 @@ impl SymbolActor {
         self.handles.restarts.inc();
         let verdict = self.supervision.panicked(now);
         error!(instrument = %seat.instrument, at = mishap.at.0, message = mishap.message, ?verdict, "symbol panicked");
-        if mishap.is_tick || was_rebuilding || verdict == Verdict::Park {
+        if was_rebuilding || verdict == Verdict::Park {
             self.park(&seat.symbol.borrow(), &reason);
             return Next::Again;
         }

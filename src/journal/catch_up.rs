@@ -4,22 +4,23 @@
 //! segment that any of them still needs; what a partition's state knows already is passed over, and so is
 //! what was journalled as skipped.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::domain::output::Position;
 use crate::journal::entry::{Entry, InstrumentNumber, Listed};
 use crate::journal::error::JournalError;
-use crate::journal::kind::Kind;
 use crate::journal::reader::{Reader, Tail};
 use crate::journal::segment::SegmentFile;
+use crate::journal::skips::Skips;
 
 /// The entries behind a set of positions.
 #[derive(Debug)]
 pub struct CatchUp {
     reader: Reader,
     after: BTreeMap<u32, Position>,
-    skipped: HashSet<(u32, Position)>,
+    skips: Arc<Skips>,
     listed: Vec<Listed>,
 }
 
@@ -33,16 +34,15 @@ impl CatchUp {
     pub fn open(dir: &Path, after: BTreeMap<u32, Position>) -> Result<Self, JournalError> {
         let files = SegmentFile::list(dir)?;
         let start = first_needed(dir, &files, &after)?;
-        let mut skipped = HashSet::new();
-        // That an event was skipped stands behind it in the log.
-        let mut looking = Reader::over(files[start..].iter().cloned()).only(&[Kind::Skipped]);
-        while let Some(entry) = looking.next_entry()? {
-            if let Entry::Skipped { partition, skipped: at, .. } = entry {
-                skipped.insert((partition, at));
-            }
-        }
-        let listed = looking.instruments().to_vec();
-        Ok(Self { reader: Reader::over(files[start..].iter().cloned()), after, skipped, listed })
+        let (skips, looked) = Skips::read(Reader::over(files[start..].iter().cloned()))?;
+        let listed = looked.instruments().to_vec();
+        let reader = Reader::over(files[start..].iter().cloned());
+        Ok(Self { reader, after, skips: skips.into(), listed })
+    }
+
+    /// What was quarantined. Ticks that one instrument alone passes over are handed on all the same.
+    pub fn skips(&self) -> Arc<Skips> {
+        self.skips.clone()
     }
 
     /// Hands on what of the next block is wanted, in order, with the instruments met so far, by number.
@@ -50,19 +50,18 @@ impl CatchUp {
     ///
     /// A tick, a configuration or a version names only partitions that it is news for.
     pub fn next_block(&mut self, mut each: impl FnMut(&[Listed], Entry)) -> Result<bool, JournalError> {
-        let (after, skipped) = (&self.after, &self.skipped);
+        let (after, skips) = (&self.after, &self.skips);
         let Some(block) = self.reader.next_block()? else { return Ok(false) };
         let instruments = block.instruments();
         let is_news = |partition: u32, at: Position| {
-            after.get(&partition).is_none_or(|known| at > *known)
-                && (skipped.is_empty() || !skipped.contains(&(partition, at)))
+            after.get(&partition).is_none_or(|known| at > *known) && !skips.has(partition, at)
         };
         let of = |instrument: InstrumentNumber| instruments[instrument.0 as usize].partition;
         block.for_each(|mut entry| {
             let wanted = match &mut entry {
-                Entry::Event { instrument, at, .. } | Entry::Outputs { instrument, at, .. } => {
-                    is_news(of(*instrument), *at)
-                }
+                Entry::Event { instrument, at, .. }
+                | Entry::Outputs { instrument, at, .. }
+                | Entry::SkippedTick { instrument, at, .. } => is_news(of(*instrument), *at),
                 Entry::Tick { partitions, .. }
                 | Entry::Config { partitions, .. }
                 | Entry::Version { partitions, .. } => {
@@ -122,6 +121,8 @@ fn first_needed(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::domain::event::Event;
     use crate::domain::instrument::Instrument;

@@ -41,6 +41,9 @@ pub enum Entry {
     Version { version: String, partitions: Vec<(u32, Position)> },
     /// The event at `skipped` was quarantined: replay passes over it.
     Skipped { partition: u32, at: Position, skipped: Position, reason: String },
+    /// The tick at `skipped` of the instrument's partition was quarantined for the instrument alone: replay passes
+    /// over it, and its neighbours take it.
+    SkippedTick { instrument: InstrumentNumber, at: Position, skipped: Position, reason: String },
     /// What the instrument had told, live, once its events up to `upto` (included) were worked off.
     Outputs { instrument: InstrumentNumber, at: Position, upto: Position, tally: Tally },
 }

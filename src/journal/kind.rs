@@ -6,7 +6,7 @@
 
 use crate::journal::record::{
     BackfillRecord, CandleRecord, InstrumentRecord, Layout, OutputsRecord, Reach, SkippedRecord,
-    StatusRecord, TextRecord, TickRecord, TradeRecord, UnfillableRecord, UnwatchedRecord,
+    SkippedTickRecord, StatusRecord, TextRecord, TickRecord, TradeRecord, UnfillableRecord, UnwatchedRecord,
 };
 
 /// What a block holds. Numbers and names are never used again for something else.
@@ -31,10 +31,12 @@ pub enum Kind {
     Status,
     /// How much an instrument has told, and a hash of it.
     Outputs,
+    /// A tick that was quarantined for one instrument.
+    SkippedTick,
 }
 
 impl Kind {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Positions,
         Self::Instrument,
         Self::Trade,
@@ -48,6 +50,7 @@ impl Kind {
         Self::Unfillable,
         Self::Status,
         Self::Outputs,
+        Self::SkippedTick,
     ];
 
     pub fn id(self) -> u16 {
@@ -65,6 +68,7 @@ impl Kind {
             Self::Unfillable => 11,
             Self::Status => 12,
             Self::Outputs => 13,
+            Self::SkippedTick => 14,
         }
     }
 
@@ -84,6 +88,7 @@ impl Kind {
             Self::Unfillable => "unfillable",
             Self::Status => "status",
             Self::Outputs => "outputs",
+            Self::SkippedTick => "skipped_tick",
         }
     }
 
@@ -106,6 +111,7 @@ impl Kind {
             Self::Unfillable => (UnfillableRecord::SCHEMA, u8::SCHEMA),
             Self::Status => (StatusRecord::SCHEMA, u8::SCHEMA),
             Self::Outputs => (OutputsRecord::SCHEMA, u8::SCHEMA),
+            Self::SkippedTick => (SkippedTickRecord::SCHEMA, u8::SCHEMA),
         };
         hash(self.name(), record, item)
     }
@@ -142,6 +148,7 @@ mod tests {
         check(Kind::Unfillable, 11, "unfillable", 0x98db_6a42_5519_7803);
         check(Kind::Status, 12, "status", 0xdcf0_2c14_e2d6_6a2c);
         check(Kind::Outputs, 13, "outputs", 0x6f00_520e_883a_edb5);
+        check(Kind::SkippedTick, 14, "skipped_tick", 0x4110_8821_74b1_9dbc);
     }
 
     #[test]

@@ -72,7 +72,9 @@ impl PartitionReading {
     fn wanted(&self, entry: &Entry) -> Option<Option<Listed>> {
         let reaches = |partition: u32, at: Position| partition == self.partition && at > self.after;
         match entry {
-            Entry::Event { instrument, at, .. } | Entry::Outputs { instrument, at, .. } => {
+            Entry::Event { instrument, at, .. }
+            | Entry::Outputs { instrument, at, .. }
+            | Entry::SkippedTick { instrument, at, .. } => {
                 let listed = &self.reader.instruments()[instrument.0 as usize];
                 reaches(listed.partition, *at).then(|| Some(listed.clone()))
             }

@@ -20,6 +20,7 @@ pub mod record;
 pub mod retention;
 pub mod seal;
 pub mod segment;
+pub mod skips;
 pub mod snapshots;
 pub mod survey;
 pub mod tail;

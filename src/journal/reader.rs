@@ -32,8 +32,8 @@ use crate::journal::error::JournalError;
 use crate::journal::kind::Kind;
 use crate::journal::record::{
     ArchivedReach, ArchivedRun, ArchivedTradeRecord, BackfillRecord, CandleRecord, InstrumentRecord,
-    OutputsRecord, Reach, SkippedRecord, StatusRecord, TextRecord, TickRecord, TradeRecord, UnfillableRecord,
-    UnwatchedRecord,
+    OutputsRecord, Reach, SkippedRecord, SkippedTickRecord, StatusRecord, TextRecord, TickRecord,
+    TradeRecord, UnfillableRecord, UnwatchedRecord,
 };
 use crate::journal::seal;
 use crate::journal::segment::{HeaderFault, SEGMENT_BYTES_MAX, SegmentFile, SegmentHeader};
@@ -130,6 +130,7 @@ enum RunRef<'a> {
     Unfillable(&'a ArchivedRun<UnfillableRecord, u8>),
     Status(&'a ArchivedRun<StatusRecord, u8>),
     Outputs(&'a ArchivedRun<OutputsRecord, u8>),
+    SkippedTick(&'a ArchivedRun<SkippedTickRecord, u8>),
 }
 
 /// Where errors in a block are.
@@ -575,6 +576,7 @@ impl OpenSegment {
             Kind::Unfillable => run!(Unfillable, UnfillableRecord, u8),
             Kind::Status => run!(Status, StatusRecord, u8),
             Kind::Outputs => run!(Outputs, OutputsRecord, u8),
+            Kind::SkippedTick => run!(SkippedTick, SkippedTickRecord, u8),
             Kind::Positions | Kind::Instrument => None,
         };
         Ok(Block {
@@ -618,6 +620,7 @@ impl<'a> Block<'a> {
             RunRef::Unfillable(_) => Kind::Unfillable,
             RunRef::Status(_) => Kind::Status,
             RunRef::Outputs(_) => Kind::Outputs,
+            RunRef::SkippedTick(_) => Kind::SkippedTick,
         }
     }
 
@@ -699,6 +702,15 @@ impl<'a> Block<'a> {
                     at: Position(record.position.to_native()),
                     upto: Position(record.upto.to_native()),
                     tally: Tally { count: record.count.to_native(), hash },
+                })
+            }),
+            RunRef::SkippedTick(run) => self.decode(&run.records, each, |record| {
+                Ok(Entry::SkippedTick {
+                    instrument: self.numbered(record.instrument.to_native())?,
+                    at: Position(record.position.to_native()),
+                    skipped: Position(record.skipped.to_native()),
+                    reason: slice_text(&run.text, record.text.to_native(), record.bytes.to_native())?
+                        .to_owned(),
                 })
             }),
             RunRef::Skipped(run) => self.decode(&run.records, each, |record| {

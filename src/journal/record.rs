@@ -204,6 +204,19 @@ record! {
 }
 
 record! {
+    /// A tick that was quarantined for one instrument, and why.
+    SkippedTickRecord {
+        position: u64,
+        /// Position of the tick.
+        skipped: u64,
+        instrument: u32,
+        text: u32,
+        bytes: u32,
+        zero: u32,
+    }
+}
+
+record! {
     /// What an instrument has told because of its events up to one of them, counted and hashed.
     OutputsRecord {
         position: u64,

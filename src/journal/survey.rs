@@ -48,7 +48,10 @@ impl Survey {
                 Entry::Skipped { partition, skipped: at, .. } => {
                     skipped.insert((partition, at));
                 }
-                Entry::Event { .. } | Entry::Tick { .. } | Entry::Outputs { .. } => {}
+                Entry::Event { .. }
+                | Entry::Tick { .. }
+                | Entry::Outputs { .. }
+                | Entry::SkippedTick { .. } => {}
             })?;
         }
         let (counts, segments, bytes) = reader.passed();

@@ -71,7 +71,9 @@ pub(crate) fn ending(last: &SegmentFile) -> Result<Ending, JournalError> {
     while let Some(block) = reader.next_block()? {
         let instruments = block.instruments();
         block.for_each(|entry| match entry {
-            Entry::Event { instrument, at, .. } | Entry::Outputs { instrument, at, .. } => {
+            Entry::Event { instrument, at, .. }
+            | Entry::Outputs { instrument, at, .. }
+            | Entry::SkippedTick { instrument, at, .. } => {
                 raise(&mut positions, instruments[instrument.0 as usize].partition, at);
             }
             Entry::Skipped { partition, at, .. } => raise(&mut positions, partition, at),

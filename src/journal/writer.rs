@@ -29,8 +29,8 @@ use crate::journal::error::JournalError;
 use crate::journal::kind::Kind;
 use crate::journal::lock::WriterLock;
 use crate::journal::record::{
-    BackfillRecord, CandleRecord, InstrumentRecord, OutputsRecord, Reach, Run, SkippedRecord, StatusRecord,
-    TextRecord, TickRecord, TradeRecord, UnfillableRecord, UnwatchedRecord,
+    BackfillRecord, CandleRecord, InstrumentRecord, OutputsRecord, Reach, Run, SkippedRecord,
+    SkippedTickRecord, StatusRecord, TextRecord, TickRecord, TradeRecord, UnfillableRecord, UnwatchedRecord,
 };
 use crate::journal::segment::{PARTITIONS_MAX, SEGMENT_BYTES_MAX, SegmentFile, SegmentHeader};
 use crate::journal::tail::{self, Ending};
@@ -125,6 +125,7 @@ struct Runs {
     unfillable: Run<UnfillableRecord, u8>,
     status: Run<StatusRecord, u8>,
     outputs: Run<OutputsRecord, u8>,
+    skipped_tick: Run<SkippedTickRecord, u8>,
 }
 
 impl Writer {
@@ -382,6 +383,24 @@ impl Writer {
         Ok(Position(position))
     }
 
+    /// Appends that the tick at `skipped` was quarantined for this instrument alone, and why.
+    pub fn append_skipped_tick(
+        &mut self,
+        number: InstrumentNumber,
+        skipped: Position,
+        reason: &str,
+    ) -> Result<Position, JournalError> {
+        let bytes = size_of::<SkippedTickRecord>() + reason.len();
+        let instrument = self.make_room_for(Kind::SkippedTick, number, bytes)?;
+        let at = self.next_position(number);
+        let run = &mut self.runs.skipped_tick;
+        let (text, bytes) = (run.text.len() as u32, reason.len() as u32);
+        run.text.extend_from_slice(reason.as_bytes());
+        let (position, skipped) = (at.0, skipped.0);
+        run.records.push(SkippedTickRecord { position, skipped, instrument, text, bytes, zero: 0 });
+        Ok(at)
+    }
+
     /// Appends what the instrument has told because of its events up to `upto`, that one included.
     pub fn append_outputs(
         &mut self,
@@ -565,6 +584,7 @@ impl Writer {
             Kind::Unfillable => seal!(kind, self.runs.unfillable),
             Kind::Status => seal!(kind, self.runs.status),
             Kind::Outputs => seal!(kind, self.runs.outputs),
+            Kind::SkippedTick => seal!(kind, self.runs.skipped_tick),
             Kind::Positions | Kind::Instrument => unreachable!("these runs are never opened"),
         }
     }

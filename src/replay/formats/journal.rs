@@ -5,7 +5,7 @@
 //! torn tail is read up to its last whole block and noted. Where the oldest segments are gone it begins behind
 //! what the snapshots know ([`Beginning`]).
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,8 +15,8 @@ use crate::domain::instrument::Instrument;
 use crate::domain::output::Position;
 use crate::journal::entry::{Entry, InstrumentNumber};
 use crate::journal::error::JournalError;
-use crate::journal::kind::Kind;
 use crate::journal::reader::{Reader, Tail};
+use crate::journal::skips::Skips;
 use crate::replay::beginning::Beginning;
 use crate::replay::decoder::{Batch, FormatEntry, Likeness, Stream};
 use crate::replay::recording::InputError;
@@ -33,8 +33,7 @@ pub static ENTRY: FormatEntry = FormatEntry {
 /// A journal being read.
 pub struct JournalSource {
     reader: Reader,
-    /// Events that are passed over.
-    skipped: HashSet<(u32, Position)>,
+    skips: Skips,
     /// Where the oldest segments are gone.
     beginning: Option<Arc<Beginning>>,
     /// Instruments told so far.
@@ -44,7 +43,7 @@ pub struct JournalSource {
     /// Those that were told before the reader met them.
     ahead: BTreeMap<Instrument, InstrumentIndex>,
     /// Instruments of each partition.
-    partitions: Vec<Vec<InstrumentIndex>>,
+    partitions: Vec<Vec<(InstrumentIndex, Instrument)>>,
     records: u64,
     /// Number and length of the segment that is being read.
     segment: (u64, u64),
@@ -57,17 +56,11 @@ impl JournalSource {
         beginning: Option<Arc<Beginning>>,
         bytes_read: Arc<AtomicU64>,
     ) -> Result<Self, InputError> {
-        let mut skipped = HashSet::new();
         // Which events were skipped stands behind them in the log.
-        let mut looking = Reader::open(path).map_err(input_error)?.only(&[Kind::Skipped]);
-        while let Some(entry) = looking.next_entry().map_err(input_error)? {
-            if let Entry::Skipped { partition, skipped: at, .. } = entry {
-                skipped.insert((partition, at));
-            }
-        }
+        let (skips, _) = Reader::open(path).and_then(Skips::read).map_err(input_error)?;
         Ok(Self {
             reader: Reader::open(path).map_err(input_error)?,
-            skipped,
+            skips,
             beginning,
             enlisted: 0,
             numbers: Vec::new(),
@@ -89,7 +82,7 @@ impl JournalSource {
             for (partition, symbol) in beginning.symbols() {
                 let index = batch.enlist(symbol.instrument.clone(), symbol.rule, Stream::Journal);
                 self.ahead.insert(symbol.instrument.clone(), index);
-                seat(&mut self.partitions, partition, index);
+                seat(&mut self.partitions, partition, index, &symbol.instrument);
             }
             self.enlisted = batch.enlisted();
         }
@@ -104,20 +97,19 @@ impl JournalSource {
         for listed in &block.instruments()[self.numbers.len()..] {
             let index = self.ahead.get(&listed.instrument).copied().unwrap_or_else(|| {
                 let index = batch.enlist(listed.instrument.clone(), listed.rule, Stream::Journal);
-                seat(&mut self.partitions, listed.partition, index);
+                seat(&mut self.partitions, listed.partition, index, &listed.instrument);
                 index
             });
             self.numbers.push(index);
         }
         self.enlisted = batch.enlisted();
-        let (skipped, instruments, numbers) = (&self.skipped, block.instruments(), &self.numbers);
+        let (skips, instruments, numbers) = (&self.skips, block.instruments(), &self.numbers);
         let beginning = self.beginning.as_deref();
         let is_skipped = |partition: u32, at: Position| {
-            (!skipped.is_empty() && skipped.contains(&(partition, at)))
-                || beginning.is_some_and(|beginning| beginning.knows(partition, at))
+            skips.has(partition, at) || beginning.is_some_and(|beginning| beginning.knows(partition, at))
         };
         let is_left_out = |instrument: InstrumentNumber, at: Position| {
-            (!skipped.is_empty() || beginning.is_some())
+            (!skips.is_empty() || beginning.is_some())
                 && is_skipped(instruments[instrument.0 as usize].partition, at)
         };
         let before = self.records;
@@ -147,14 +139,19 @@ impl JournalSource {
                                 if is_skipped(partition, at) {
                                     continue;
                                 }
-                                for &index in partitions.get(partition as usize).into_iter().flatten() {
-                                    batch.push(index, *records, Event::Tick { venue_at });
+                                for (index, instrument) in
+                                    partitions.get(partition as usize).into_iter().flatten()
+                                {
+                                    if !skips.has_tick(instrument, at) {
+                                        batch.push(*index, *records, Event::Tick { venue_at });
+                                    }
                                 }
                             }
                         }
                         Entry::Config { .. }
                         | Entry::Version { .. }
                         | Entry::Skipped { .. }
+                        | Entry::SkippedTick { .. }
                         | Entry::Outputs { .. } => {}
                     }
                 })
@@ -175,12 +172,17 @@ impl JournalSource {
 }
 
 /// Ticks of the partition reach the instrument.
-fn seat(partitions: &mut Vec<Vec<InstrumentIndex>>, partition: u32, index: InstrumentIndex) {
+fn seat(
+    partitions: &mut Vec<Vec<(InstrumentIndex, Instrument)>>,
+    partition: u32,
+    index: InstrumentIndex,
+    instrument: &Instrument,
+) {
     let at = partition as usize;
     if at >= partitions.len() {
         partitions.resize_with(at + 1, Vec::new);
     }
-    partitions[at].push(index);
+    partitions[at].push((index, instrument.clone()));
 }
 
 fn torn(file: &Path, offset: u64, bytes: u64) -> String {
