@@ -439,12 +439,11 @@ fn kills_at_any_moment_leave_what_truly_happened() {
     session.check_journal();
 }
 
-#[test]
-fn the_demo_shows_itself_and_cleans_up() {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+/// A demo that shows candles.
+fn demo(folder: &Path) -> Child {
     let mut demo = Command::new(env!("CARGO_BIN_EXE_tapewatch"))
-        .current_dir(folder.path())
-        .env("TMPDIR", folder.path())
+        .current_dir(folder)
+        .env("TMPDIR", folder)
         .args(["demo", "--listen", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
@@ -465,9 +464,41 @@ fn the_demo_shows_itself_and_cleans_up() {
         assert!(clock.elapsed() < PATIENCE, "no candles: {printed}");
         clock::sleep(Duration::from_millis(100));
     }
-    assert!(Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap().success());
+    demo
+}
+
+fn send(child: &Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
+}
+
+#[test]
+fn the_demo_shows_itself_and_cleans_up() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut demo = demo(folder.path());
+    // Told twice in one breath, as `timeout` tells it: that is one request, and it drains.
+    send(&demo, "-INT");
+    send(&demo, "-INT");
     assert!(demo.wait().unwrap().success());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the demo left something behind");
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let mut demo = demo(folder.path());
+    send(&demo, "-TERM");
+    clock::sleep(Duration::from_millis(150));
+    let clock = Stopwatch::start();
+    while demo.try_wait().unwrap().is_none() {
+        if clock.elapsed() > Duration::from_secs(30) {
+            demo.kill().unwrap();
+            panic!("it does not stop");
+        }
+        // Sent until it is gone: draining may be over before the second one is heard.
+        let _ = Command::new("kill").args(["-TERM", &demo.id().to_string()]).stderr(Stdio::null()).status();
+        clock::sleep(Duration::from_millis(20));
+    }
+    assert!(matches!(demo.wait().unwrap().code(), Some(0 | 1)), "it ended by itself");
 }
 
 struct Probe {

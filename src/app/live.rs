@@ -24,7 +24,9 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
@@ -246,10 +248,11 @@ pub fn serve(
         };
         let drained = tokio::select! {
             drained = stop => drained?,
-            name = signals.next() => {
+            name = signals.another() => {
                 warn!(signal = name, "stopping at once");
                 handle.flush();
-                return Ok(());
+                // Not a return: what is dropped on the way waits for threads that nobody has told to end.
+                std::process::exit(STOPPED_AT_ONCE);
             }
         };
         drop(keepers);
@@ -259,6 +262,11 @@ pub fn serve(
         Ok(())
     })
 }
+
+/// Signals so close together are one request to stop.
+const SAME_REQUEST: Duration = Duration::from_millis(100);
+/// Exit code of a process that was told to stop twice.
+const STOPPED_AT_ONCE: i32 = 1;
 
 /// What ends the process.
 struct Signals {
@@ -282,5 +290,12 @@ impl Signals {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
         }
+    }
+
+    /// The next that is not the same request told twice: `timeout` signals the process, then its whole group.
+    async fn another(&mut self) -> &'static str {
+        tokio::time::sleep(SAME_REQUEST).await;
+        while self.next().now_or_never().is_some() {}
+        self.next().await
     }
 }
