@@ -16,7 +16,7 @@ use tapewatch::domain::candle::{Candle, CandleState, Ohlc, Origin};
 use tapewatch::domain::decimal::{Price, Quantity, QuoteVolume, Volume};
 use tapewatch::domain::event::{Side, Trade, TradeId};
 use tapewatch::domain::insight::{
-    Evidence, Fact, Forecast, InsightId, Role, Severity, Signal, SignalKind, Target,
+    Evidence, Fact, Forecast, InsightId, ModelScore, Role, Severity, Share, Signal, SignalKind, Target,
 };
 use tapewatch::domain::output::{DataState, Gap, GapId, GapKind, GapState, Position};
 use tapewatch::domain::time::UnixNanos;
@@ -60,6 +60,41 @@ fn house(edit: impl FnOnce(&mut ApiConfig)) -> House {
     health.set("journal", Condition::Up, "");
     let api = Api::new(config, board, None, metrics, latency, health.clone()).unwrap();
     House { server: server::start(api, None).unwrap(), health, keys_file, _dir: dir }
+}
+
+/// How `mixture@1` fared on BTC-USDT.
+fn score(target: Target, horizon: u32, scored: u64, skill: f64) -> Told {
+    Told::Score(Box::new(ModelScore {
+        at: UnixNanos(BEGIN + 60 * SECOND),
+        interval: "1m".parse().unwrap(),
+        target,
+        model: "mixture@1".into(),
+        role: Role::Champion,
+        horizon,
+        scored,
+        baseline: "persistence@1".into(),
+        skill: Some(skill),
+        mae: (target != Target::Direction).then_some(12.0 * f64::from(horizon)),
+        rmse: (target != Target::Direction).then_some(3.0),
+        mape: None,
+        smape: None,
+        mase: None,
+        pinball: None,
+        coverage: Some(0.9),
+        coverage_worst_day: None,
+        winkler: None,
+        qlike: None,
+        log_loss: None,
+        direction: (target == Target::Direction).then_some(Share {
+            share: 0.51,
+            lower: 0.49,
+            upper: 0.53,
+            majority: 0.505,
+        }),
+        dm_statistic: None,
+        dm_p: None,
+        demoted: target == Target::Direction,
+    }))
 }
 
 fn told() -> Vec<Told> {
@@ -143,6 +178,9 @@ fn told() -> Vec<Told> {
         Told::Forecast(Box::new(forecast)),
         Told::Signal(Box::new(signal)),
         Told::Gap(Box::new(gap)),
+        score(Target::Price, 1, 300, 1.0),
+        score(Target::Price, 5, 100, 0.8),
+        score(Target::Direction, 1, 100, 1.1),
     ]
 }
 
@@ -239,6 +277,21 @@ fn what_was_told_is_answered() {
     check_problem(&ask(&house, "GET", "/predict", ""), 400, Some("instrument"), "which of two");
     assert_eq!(get(&house, "/model/info")[0]["scores"]["against_naive"], 0.9);
     assert_eq!(get(&house, "/api/v1/models/ewma_variance@1")["horizons"], json!([2]));
+    let mixture = get(&house, "/api/v1/models/mixture@1");
+    let expected = json!({
+        "target": "price", "mae": 24.0, "rmse": 3.0, "mape": null, "directional_accuracy": 0.51,
+        "interval_coverage": 0.9, "against_naive": 0.98,
+    });
+    assert_eq!(mixture["scores"], expected, "means weighted by what was scored");
+    assert_eq!((&mixture["scored"], &mixture["demoted"]), (&json!(500), &json!(1)));
+    assert_eq!(mixture["horizons"], json!([1, 5]));
+    let details = mixture["details"].as_array().unwrap();
+    assert_eq!((details.len(), &mixture["details_left_out"]), (3, &json!(0)));
+    assert_eq!(details[2]["directional_lower"], 0.49);
+    assert_eq!(get(&house, "/api/v1/models").as_array().unwrap().len(), 2);
+    assert_eq!(get(&house, "/api/v1/models?instrument=binance:ETH-USDT"), json!([]));
+    let scores = get(&house, "/api/v1/scores/binance:BTC-USDT?kind=price");
+    assert_eq!(scores["scores"].as_array().unwrap().len(), 2);
     assert_eq!(get(&house, "/data/latest")[0]["price"], "60002.5");
     assert_eq!(get(&house, "/api/v1/quality")["instruments"][0]["gaps_open"], 1);
     assert_eq!(get(&house, "/api/v1/status")["intervals"], json!(["1s", "1m"]));
@@ -297,6 +350,8 @@ fn metrics_hold_every_promised_name_and_the_counts_of_latency() {
     }
     // What is told is counted once, where it is told: not again on the board.
     assert!(text.contains("tapewatch_signals_total 0\n"));
+    let skill = "tapewatch_forecast_skill_ratio{horizon=\"5\",interval=\"1m\",model=\"mixture@1\",target=\"price\"} 0.8\n";
+    assert!(text.contains(skill), "{text}");
     assert!(text.contains("process_resident_memory_bytes "));
     let latency = get(&house, "/api/v1/latency");
     for stage in latency["stages"].as_array().unwrap() {
@@ -326,6 +381,7 @@ fn wrong_requests_are_problems_that_name_the_field() {
         ("/api/v1/price/%ff", 400, Some("path")),
         ("/api/v1/price/a%00b", 400, Some("path")),
         ("/api/v1/models/none@1", 404, None),
+        (&format!("/api/v1/scores/{btc}?kind=loud"), 400, Some("kind")),
         (&format!("/api/v1/candles/{btc}?interval=2m"), 400, Some("interval")),
         (&format!("/api/v1/candles/{btc}?interval=1h"), 400, Some("interval")),
         (&format!("/api/v1/candles/{btc}?limit=0"), 400, Some("limit")),

@@ -55,7 +55,7 @@ fn metrics_of(expression: &str) -> impl Iterator<Item = &str> {
 fn exposed() -> BTreeSet<String> {
     let source = fs::read_to_string(root().join("src/runtime/metrics.rs")).unwrap();
     let mut names = BTreeSet::from(["tapewatch_stage_latency_seconds".to_owned()]);
-    for declaration in ["counters(", "gauges(", "floats(", "seconds("] {
+    for declaration in ["counters(", "gauges(", "floats(", "seconds(", "opts("] {
         for rest in source.split(declaration).skip(1) {
             let name = rest.split('"').nth(1).unwrap_or_default();
             names.insert(format!("tapewatch_{name}"));

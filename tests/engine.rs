@@ -143,6 +143,7 @@ fn replayed(journal: &Path, settings: &Settings) -> BTreeMap<Instrument, Vec<Str
                         watch: tapewatch::domain::told::Watch(0),
                         at,
                         received: None,
+                        forecasting: None,
                     };
                     symbol.take(at, event, &mut voice);
                     let lines = heard.entry(instrument.clone()).or_default();

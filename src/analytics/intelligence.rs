@@ -382,4 +382,8 @@ impl<S: OutputSink> OutputSink for Listening<'_, S> {
             _ => {}
         }
     }
+
+    fn forecasting<T>(&mut self, step: impl FnOnce() -> T) -> T {
+        self.out.forecasting(step)
+    }
 }

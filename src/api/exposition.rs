@@ -3,6 +3,7 @@
 //! A family that nothing was counted in yet has one sample without labels, at zero, so that a sum over it is zero and
 //! not nothing; it goes with the first real one.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use hdrhistogram::Histogram;
@@ -67,6 +68,7 @@ pub fn exposition(api: &Api) -> String {
 /// What changes without anything happening, and what only forecasts say.
 fn set_from_board(api: &Api) {
     let now = clock::now();
+    let mut skills: BTreeMap<_, Skill> = BTreeMap::new();
     for (watch, instrument) in api.board.roster().iter() {
         let labels = [instrument.venue().name(), instrument.symbol()];
         let seen = api.board.seen(watch);
@@ -75,11 +77,37 @@ fn set_from_board(api: &Api) {
             let age = (now.0.saturating_sub(heard_at.0)).max(0) as f64 / 1e9;
             api.metrics.last_trade_age.with_label_values(&labels).set(age);
         }
+        for score in seen.scores() {
+            let key = (score.model.clone(), score.horizon, score.target, score.interval);
+            skills.entry(key).or_default().add(score.skill, score.scored);
+        }
         for (forecast, _) in seen.forecasts() {
-            if let Some(skill) = forecast.skill {
-                let horizon = forecast.horizon.to_string();
-                api.metrics.forecast_skill.with_label_values(&[&*forecast.model, &*horizon]).set(skill);
-            }
+            let key = (forecast.model.clone(), forecast.horizon, forecast.target, forecast.interval);
+            // One outcome at least stands behind what it says of itself; a score knows how many.
+            skills.entry(key).or_default().add(forecast.skill.filter(|_| seen.scores().next().is_none()), 1);
+        }
+    }
+    api.metrics.forecast_skill.reset();
+    for ((model, horizon, target, interval), skill) in skills {
+        if skill.weights > 0.0 {
+            let labels = [&*model, &*horizon.to_string(), target.name(), &*interval.to_string()];
+            api.metrics.forecast_skill.with_label_values(&labels).set(skill.sum / skill.weights);
+        }
+    }
+}
+
+/// A mean over instruments, weighted by what was scored.
+#[derive(Default)]
+struct Skill {
+    sum: f64,
+    weights: f64,
+}
+
+impl Skill {
+    fn add(&mut self, skill: Option<f64>, scored: u64) {
+        if let Some(skill) = skill {
+            self.sum += skill * scored as f64;
+            self.weights += scored as f64;
         }
     }
 }

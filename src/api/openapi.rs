@@ -11,7 +11,7 @@ use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::api::problem::ProblemBody;
-use crate::api::rest::{candles, health, insights, instruments, json_of, operations};
+use crate::api::rest::{candles, health, insights, instruments, json_of, models, operations};
 use crate::api::state::Api;
 use crate::domain::insight::{Severity, SignalKind, Target};
 
@@ -33,7 +33,8 @@ const PATH: &str = "/api/v1/openapi.json";
         instruments::instruments, instruments::price, instruments::trades, instruments::latest,
         candles::candles, candles::indicators,
         insights::gaps, insights::anomalies, insights::forecasts, insights::signals,
-        insights::predict, insights::predict_short, insights::models, insights::model,
+        insights::predict, insights::predict_short,
+        models::models, models::model, models::scores,
         operations::latency, operations::quality, operations::status,
     ),
     components(schemas(ProblemBody<'static>)),

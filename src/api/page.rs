@@ -18,14 +18,17 @@ const SCRIPT: &str = "text/javascript; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
 const SVG: &str = "image/svg+xml";
 
-const FILES: [File; 11] = [
+const FILES: [File; 14] = [
     ("/", HTML, include_bytes!("page/index.html")),
     ("/favicon.ico", SVG, include_bytes!("page/favicon.svg")),
     ("/page/favicon.svg", SVG, include_bytes!("page/favicon.svg")),
     ("/page/page.css", CSS, include_bytes!("page/page.css")),
     ("/page/page.js", SCRIPT, include_bytes!("page/page.js")),
+    ("/page/bands.js", SCRIPT, include_bytes!("page/bands.js")),
     ("/page/chart.js", SCRIPT, include_bytes!("page/chart.js")),
+    ("/page/evidence.js", SCRIPT, include_bytes!("page/evidence.js")),
     ("/page/feed.js", SCRIPT, include_bytes!("page/feed.js")),
+    ("/page/scores.js", SCRIPT, include_bytes!("page/scores.js")),
     ("/page/words.js", SCRIPT, include_bytes!("page/words.js")),
     ("/page/lightweight-charts.js", SCRIPT, include_bytes!("page/lightweight-charts.js")),
     ("/page/lightweight-charts.LICENSE", TEXT, include_bytes!("page/lightweight-charts.LICENSE")),

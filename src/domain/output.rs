@@ -162,4 +162,13 @@ pub struct Position(pub u64);
 pub trait OutputSink {
     /// `cause_seq`: how many events of the instrument had been accepted, this one included.
     fn accept(&mut self, cause_seq: u64, output: Output<'_>);
+
+    /// Runs the step in which the forecasts of a candle are made, before they are told: whoever has a clock may time
+    /// it. One sink behind another passes it on.
+    fn forecasting<T>(&mut self, step: impl FnOnce() -> T) -> T
+    where
+        Self: Sized,
+    {
+        step()
+    }
 }

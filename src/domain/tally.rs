@@ -34,6 +34,10 @@ impl<S: OutputSink> OutputSink for Tallied<'_, S> {
         self.tally.take(cause_seq, output);
         self.out.accept(cause_seq, output);
     }
+
+    fn forecasting<T>(&mut self, step: impl FnOnce() -> T) -> T {
+        self.out.forecasting(step)
+    }
 }
 
 impl Tally {

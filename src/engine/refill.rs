@@ -148,7 +148,7 @@ impl Lack {
                         player.symbol.take(
                             at,
                             event,
-                            &mut Voice { tellings, names, watch, at, received: None },
+                            &mut Voice { tellings, names, watch, at, received: None, forecasting: None },
                         );
                     }
                     _ => player.symbol.take(at, event, &mut Silence),

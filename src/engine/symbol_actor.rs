@@ -134,9 +134,34 @@ pub struct Voice<'a> {
     pub watch: Watch,
     pub at: Position,
     pub received: Option<Mono>,
+    /// How long the last step of forecasts took, and how many tellings stood before its own.
+    pub forecasting: Option<(Duration, usize)>,
+}
+
+impl Voice<'_> {
+    /// Each forecast of a step took its share of the step's time.
+    fn tell_durations(&mut self, metrics: &Metrics) {
+        let Some((took, before)) = self.forecasting.take() else { return };
+        let models = || {
+            self.tellings[before..].iter().filter_map(|telling| match &telling.told {
+                Told::Forecast(forecast) => Some(&*forecast.model),
+                _ => None,
+            })
+        };
+        let each = took.as_secs_f64() / models().count().max(1) as f64;
+        models().for_each(|model| metrics.prediction_duration.with_label_values(&[model]).observe(each));
+    }
 }
 
 impl OutputSink for Voice<'_> {
+    /// Several candles may close with one event: the last one's step is what is told.
+    fn forecasting<T>(&mut self, step: impl FnOnce() -> T) -> T {
+        let began = Mono::now();
+        let made = step();
+        self.forecasting = Some((Mono::now().since(began), self.tellings.len()));
+        made
+    }
+
     #[inline]
     fn accept(&mut self, cause_seq: u64, output: Output<'_>) {
         let told = Told::of(output, self.names);
@@ -272,6 +297,7 @@ impl SymbolActor {
             watch: self.seat.watch,
             at: waiting.at,
             received: waiting.stamps.map(|stamps| stamps.received),
+            forecasting: None,
         };
         let fault = self.shard.common.fault.as_ref();
         let event = (waiting.at, &waiting.event);
@@ -280,6 +306,7 @@ impl SymbolActor {
         inbox.pop();
         match taken {
             Ok(()) => {
+                voice.tell_durations(&self.shard.common.metrics);
                 if let Some(stamps) = stamps {
                     bus.count(stamps, begun);
                 }
@@ -329,7 +356,8 @@ impl SymbolActor {
                 attempt(symbol, seat, fault, (at, &event), &mut Silence)
             } else {
                 let (names, watch) = (&self.shard.common.names, seat.watch);
-                let mut voice = Voice { tellings: bus.tellings(), names, watch, at, received: None };
+                let mut voice =
+                    Voice { tellings: bus.tellings(), names, watch, at, received: None, forecasting: None };
                 attempt(symbol, seat, fault, (at, &event), &mut voice)
             };
             return match taken {

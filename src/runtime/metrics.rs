@@ -97,7 +97,7 @@ impl Metrics {
                 r,
                 "forecast_skill_ratio",
                 "Past loss of a model divided by the baseline's; below 1 is better.",
-                &["model", "horizon"],
+                &["model", "horizon", "target", "interval"],
             ),
             clock_skew: floats(
                 r,
@@ -108,11 +108,14 @@ impl Metrics {
             last_price: floats(r, "last_price", "Price of the last trade.", &["venue", "symbol"]),
             anomalies: counters(r, "anomalies_total", "Anomalies told.", &["detector"]),
             predictions: counters(r, "predictions_total", "Forecasts told.", &["model"]),
-            prediction_duration: seconds(
+            prediction_duration: register(
                 r,
-                "prediction_duration_seconds",
-                "Time a forecast took.",
-                &["model"],
+                HistogramVec::new(
+                    HistogramOpts::from(opts("prediction_duration_seconds", "Time a forecast took."))
+                        .buckets(prediction_buckets()),
+                    &["model"],
+                )
+                .expect("sound names"),
             ),
             http_requests: counters(r, "http_requests_total", "HTTP requests answered.", &["path", "status"]),
             http_request_duration: seconds(
@@ -144,6 +147,11 @@ impl Metrics {
             dropped: self.queue_dropped.with_label_values(&[name]),
         }
     }
+}
+
+/// From 100 nanoseconds, each twice the one before: a forecast takes some microseconds.
+fn prediction_buckets() -> Vec<f64> {
+    (0..20).map(|step| 1e-7 * f64::from(1 << step)).collect()
 }
 
 fn opts(name: &str, help: &str) -> Opts {

@@ -1,6 +1,11 @@
-// Candles and volume of one instrument, gaps shaded behind them, signals marked above.
+// Candles and volume of one instrument: gaps shaded behind them, forecasts as bands, anomalies marked below, signals above.
 
-import { clock, decimal } from "./words.js";
+import { Bands } from "./bands.js";
+import { anomalyLine } from "./evidence.js";
+import { clock, decimal, number } from "./words.js";
+
+// Of a fan: further ahead it would push the candles away.
+const AHEAD_MAX = 20;
 
 const library = window.LightweightCharts;
 const seconds = (text) => Math.floor(Date.parse(text) / 1000);
@@ -54,10 +59,12 @@ export class Picture {
     this.rows = new Map();
     this.gaps = [];
     this.signals = [];
+    this.anomalies = [];
+    this.forecasts = [];
     this.chart = library.createChart(box, {
       autoSize: true,
       layout: { attributionLogo: false, background: { color: "transparent" }, fontFamily: getComputedStyle(document.body).fontFamily },
-      timeScale: { timeVisible: true, borderVisible: false, rightOffset: 4 },
+      timeScale: { timeVisible: true, borderVisible: false, rightOffset: 8 },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.08, bottom: 0.24 } },
       localization: { timeFormatter: (time) => clock(new Date(time * 1000).toISOString().slice(0, 19)) },
     });
@@ -66,14 +73,17 @@ export class Picture {
     this.volume.priceScale().applyOptions({ scaleMargins: { top: 0.82, bottom: 0 } });
     this.shades = new Shades();
     this.candles.attachPrimitive(this.shades);
+    this.bands = new Bands();
+    this.candles.attachPrimitive(this.bands);
     this.marks = library.createSeriesMarkers(this.candles, []);
     this.chart.subscribeCrosshairMove(({ time }) => this.tell(this.rows.get(time)));
+    this.chart.subscribeClick(({ hoveredObjectId }) => hoveredObjectId && this.onChoose?.(hoveredObjectId));
     this.colours();
   }
 
   colours() {
     this.palette = Object.fromEntries(
-      ["up", "down", "up-faint", "down-faint", "gap", "accent", "warn", "bad", "soft", "grid", "faint"].map((name) => [name, colour(`--${name}`)]),
+      ["up", "down", "up-faint", "down-faint", "gap", "accent", "warn", "bad", "odd", "band", "fan", "soft", "grid", "faint"].map((name) => [name, colour(`--${name}`)]),
     );
     const { up, down, soft, grid, faint } = this.palette;
     this.chart.applyOptions({
@@ -112,7 +122,7 @@ export class Picture {
     this.candles.setData(sorted.map((row) => this.bar(row)));
     this.volume.setData(sorted.map((row) => this.column(row)));
     this.overlay();
-    if (fit) this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(sorted.length - 120, 0) - 0.5, to: Math.max(sorted.length, 30) + 3 });
+    if (fit) this.chart.timeScale().setVisibleLogicalRange({ from: Math.max(sorted.length - 120, 0) - 0.5, to: Math.max(sorted.length, 30) + 7 });
     this.tell();
   }
 
@@ -132,6 +142,7 @@ export class Picture {
         this.candles.update(this.bar(row));
         this.volume.update(this.column(row));
       }
+      this.band();
     }
     this.tell();
   }
@@ -141,11 +152,34 @@ export class Picture {
     this.candles.applyOptions({ priceFormat: { type: "price", precision: Math.min(digits, 12), minMove: 10 ** -Math.min(digits, 12) } });
   }
 
-  // Gaps and signals as the API tells them.
-  mark(gaps, signals) {
-    this.gaps = gaps;
-    this.signals = signals;
+  // Gaps, signals, anomalies and forecasts of price as the API tells them.
+  mark({ gaps, signals, anomalies, forecasts }) {
+    Object.assign(this, { gaps, signals, anomalies, forecasts });
     this.overlay();
+  }
+
+  // What was expected one candle before, behind each candle; what is expected next, as a fan.
+  band() {
+    const times = [...this.rows.keys()].sort((one, other) => one - other);
+    const places = new Map(times.map((time, at) => [time, at]));
+    const closes = new Map([...this.rows.values()].map((row) => [Date.parse(row.close_time) / 1000, places.get(seconds(row.open_time))]));
+    this.expected = new Map();
+    const past = [];
+    for (const forecast of this.forecasts.filter((forecast) => forecast.horizon === 1)) {
+      const at = closes.get(Date.parse(forecast.target_at) / 1000);
+      if (at === undefined) continue;
+      past.push([at, forecast.lower, forecast.upper]);
+      this.expected.set(times[at], forecast);
+    }
+    const made = this.forecasts.reduce((last, forecast) => (forecast.made_at > last ? forecast.made_at : last), "");
+    const from = closes.get(Date.parse(made) / 1000);
+    const corners = this.forecasts
+      .filter((forecast) => forecast.made_at === made && forecast.horizon <= AHEAD_MAX)
+      .sort((one, other) => one.horizon - other.horizon)
+      .map(({ horizon, lower, forecast, upper }) => [horizon, lower, forecast, upper]);
+    const last = from === undefined ? null : this.rows.get(times[from]);
+    const fan = last && last.close !== null && corners.length ? { from, close: Number(last.close), corners } : null;
+    this.bands.set(past, fan, { past: this.palette.band, fan: this.palette.fan, line: this.palette.accent });
   }
 
   overlay() {
@@ -166,12 +200,14 @@ export class Picture {
       .map((gap) => [bar(Math.max(Date.parse(gap.from) / 1000, first)), bar(Date.parse(gap.to) / 1000)]);
     this.shades.set(stretches.filter(([from, to]) => from !== null && to !== null), this.palette.gap);
     const colours = { info: this.palette.accent, warning: this.palette.warn, critical: this.palette.bad };
-    const marks = this.signals
-      .map((signal) => ({ signal, time: bar(Date.parse(signal.exchange_at) / 1000 - 0.001) }))
-      .filter(({ time }) => time !== null)
-      .map(({ signal, time }) => ({ time, position: "aboveBar", shape: "circle", size: 0.8, color: colours[signal.severity] ?? this.palette.accent, id: signal.id }))
-      .sort((one, other) => one.time - other.time);
+    const ends = (at) => bar(Date.parse(at) / 1000 - 0.001);
+    const signals = this.signals.map((signal) => ({ time: ends(signal.exchange_at), position: "aboveBar", shape: "circle", size: 0.8, color: colours[signal.severity] ?? this.palette.accent, id: signal.id }));
+    // One mark a candle, however many detectors found something in it.
+    this.found = Map.groupBy(this.anomalies, (anomaly) => ends(anomaly.exchange_at));
+    const anomalies = [...this.found.keys()].map((time) => ({ time, position: "belowBar", shape: "arrowUp", size: 0.7, color: this.palette.odd }));
+    const marks = [...signals, ...anomalies].filter(({ time }) => time !== null).sort((one, other) => one.time - other.time);
     this.marks.setMarkers(marks);
+    this.band();
   }
 
   tell(row) {
@@ -182,6 +218,9 @@ export class Picture {
     }
     const prices = shown.close === null ? "no trade known" : `open ${decimal(shown.open)}  high ${decimal(shown.high)}  low ${decimal(shown.low)}  close ${decimal(shown.close)}`;
     const again = shown.revision > 0 ? `, revision ${shown.revision}` : "";
-    this.legend.textContent = `${clock(shown.open_time)}  ${prices}  volume ${decimal(shown.volume)}  ${shown.trade_count ?? "?"} trades  ${shown.state}${again}`;
+    const expected = this.expected?.get(seconds(shown.open_time));
+    const before = expected ? `  expected ${number(expected.lower)} to ${number(expected.upper)}` : "";
+    const found = (this.found?.get(seconds(shown.open_time)) ?? []).map((anomaly) => `  ${anomalyLine(anomaly)}`).join("");
+    this.legend.textContent = `${clock(shown.open_time)}  ${prices}  volume ${decimal(shown.volume)}  ${shown.trade_count ?? "?"} trades  ${shown.state}${again}${before}${found}`;
   }
 }

@@ -1,15 +1,17 @@
 // The page: reads the API every few seconds, and hears the feed.
 
 import { Picture } from "./chart.js";
+import { explain } from "./evidence.js";
 import { Feed } from "./feed.js";
-import { age, clock, decimal, element, nanos, number, title } from "./words.js";
+import { drawScores } from "./scores.js";
+import { age, clock, decimal, element, nanos, title } from "./words.js";
 
 const SIGNALS_MAX = 100;
 const ROWS = 500;
 const SEVERITIES = ["info", "warning", "critical"];
 
 const $ = (id) => document.getElementById(id);
-const state = { instrument: null, interval: null, intervals: [], instruments: [], signals: new Map(), gaps: [] };
+const state = { instrument: null, interval: null, intervals: [], instruments: [], signals: new Map(), gaps: [], anomalies: [], forecasts: [] };
 const picture = new Picture($("chart"), $("legend"));
 
 async function read(path) {
@@ -126,9 +128,13 @@ function choose(instrument, interval, keepFocus = false) {
   drawIntervals();
   if (keepFocus) $("intervals").querySelector('[aria-checked="true"]')?.focus();
   drawInstruments();
+  Object.assign(state, { gaps: [], anomalies: [], forecasts: [] });
   picture.show([]);
+  $("scores-of").textContent = `${instrument}, ${state.interval} candles`;
   attempt(readCandles);
   attempt(readGaps);
+  attempt(readInsights);
+  attempt(readScores);
 }
 
 const candlesPath = (limit) =>
@@ -156,11 +162,44 @@ async function readGaps() {
   mark();
 }
 
-function mark() {
-  picture.mark(state.gaps, [...state.signals.values()].filter((signal) => signal.instrument === state.instrument));
+// Forecasts of the price and anomalies, of the chosen instrument and interval.
+async function readInsights() {
+  if (!state.instrument) return;
+  const { instrument, interval } = state;
+  const name = encodeURIComponent(instrument);
+  const [{ anomalies }, { forecasts }] = await Promise.all([
+    read(`/api/v1/anomalies?limit=1000&instrument=${name}`),
+    read(`/api/v1/forecasts/${name}?limit=1000&kind=price&interval=${encodeURIComponent(interval)}`),
+  ]);
+  if (instrument !== state.instrument || interval !== state.interval) return;
+  state.anomalies = anomalies.filter((anomaly) => anomaly.interval === interval);
+  state.forecasts = forecasts.filter((forecast) => forecast.role !== "challenger");
+  mark();
 }
 
+async function readScores() {
+  if (!state.instrument) return;
+  const { instrument, interval } = state;
+  const { scores } = await read(`/api/v1/scores/${encodeURIComponent(instrument)}?interval=${encodeURIComponent(interval)}`);
+  if (instrument === state.instrument && interval === state.interval) drawScores($("scores"), $("no-scores"), scores);
+}
+
+function mark() {
+  const { gaps, anomalies, forecasts } = state;
+  picture.mark({ gaps, anomalies, forecasts, signals: [...state.signals.values()].filter((signal) => signal.instrument === state.instrument) });
+}
+
+// A mark on the chart leads to what it stands for.
+picture.onChoose = (id) => {
+  const item = [...$("signals").children].find((item) => item.dataset.id === id);
+  if (!item) return;
+  item.scrollIntoView({ block: "nearest", behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
+  for (const other of $("signals").children) other.toggleAttribute("data-chosen", other === item);
+};
+
 // --- signals
+
+const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 function tellSignal(signal) {
   if (state.signals.has(signal.id)) return;
@@ -168,20 +207,14 @@ function tellSignal(signal) {
   const box = $("signals");
   const instrument = element("button", { type: "button", class: "link", text: signal.instrument });
   instrument.addEventListener("click", () => choose(signal.instrument, state.interval));
-  const evidence = element("dl", { class: "evidence" });
-  for (const [name, value] of Object.entries(signal.evidence ?? {})) {
-    const shown = typeof value === "string" && /^\d{4}-\d\d-\d\dT/.test(value) ? clock(value) : value === null ? "–" : number(value);
-    evidence.append(element("dt", { text: title(name) }), element("dd", { text: shown, title: String(value) }));
-  }
-  const rests = [signal.data_state === "partial" ? "data partial" : null, ...(signal.models ?? [])].filter(Boolean);
-  if (rests.length) evidence.append(element("dt", { text: "rests on" }), element("dd", { text: rests.join(", ") }));
   const item = element("li", { class: "signal", "data-severity": signal.severity },
     element("header", {},
       element("span", { class: "chip", "data-severity": signal.severity, text: signal.severity }),
       element("b", { text: title(signal.name) }), instrument,
       element("time", { datetime: signal.exchange_at, text: clock(signal.exchange_at) }),
-      signal.action ? element("span", { class: "chip", text: signal.action }) : ""),
-    element("p", { text: signal.message }), evidence);
+      signal.action ? element("span", { class: "chip", "data-action": signal.action, text: signal.action }) : ""),
+    element("p", { text: sentence(signal.message) }), ...explain(signal));
+  item.dataset.id = signal.id;
   item.dataset.at = signal.exchange_at;
   const later = [...box.children].find((other) => other.dataset.at <= signal.exchange_at);
   box.insertBefore(item, later ?? null);
@@ -273,6 +306,8 @@ async function begin() {
   every(2000, readInstruments);
   every(1000, growCandles);
   every(10000, readGaps);
+  every(5000, readInsights);
+  every(10000, readScores);
   every(30000, readSignals);
   every(2000, async () => drawLatency(await read("/api/v1/latency")));
   every(3000, readHealth);

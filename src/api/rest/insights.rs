@@ -1,18 +1,14 @@
-//! Gaps, anomalies, forecasts, signals, and the models behind them.
-
-use std::collections::BTreeMap;
+//! Gaps, anomalies, forecasts, signals.
 
 use actix_web::{HttpRequest, web};
-use serde::Serialize;
-use utoipa::ToSchema;
 
 use crate::api::board::Found;
 use crate::api::problem::Problem;
-use crate::api::query::{LIMIT_MAX, Query, instrument_of, segment};
+use crate::api::query::{LIMIT_MAX, Query, instrument_of};
 use crate::api::rest::schemas::{Anomalies, Forecasts, Gaps, Prediction, Signals};
-use crate::api::rest::{Answer, Rows, aside, cut, json, json_of, refuse_after};
+use crate::api::rest::{Answer, Rows, aside, cut, json, refuse_after};
 use crate::api::state::Api;
-use crate::domain::insight::{Forecast, Severity, SignalKind, Target};
+use crate::domain::insight::{Forecast, Role, Severity, SignalKind, Target};
 use crate::domain::instrument::Instrument;
 use crate::domain::output::{Gap, GapKind, GapState};
 use crate::domain::shape;
@@ -281,7 +277,8 @@ fn prediction(api: &Api, watch: Watch, query: &Query) -> Answer {
         .board
         .seen(watch)
         .forecasts()
-        .filter(|(forecast, _)| forecast.horizon as usize <= steps)
+        // What was set aside for being no better than naive is no prediction.
+        .filter(|(forecast, _)| forecast.horizon as usize <= steps && forecast.role != Role::Challenger)
         .map(|(forecast, cause_seq)| (forecast.clone(), cause_seq))
         .collect();
     if found.is_empty() {
@@ -306,103 +303,4 @@ fn prediction(api: &Api, watch: Watch, query: &Query) -> Answer {
     }
     out.extend_from_slice(b"]}");
     Ok(json(out))
-}
-
-/// A model that has forecast something since the process started.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct ModelReport {
-    /// Name and version.
-    #[schema(example = "ewma_variance@1")]
-    id: String,
-    name: String,
-    version: String,
-    /// `champion`, `challenger` or `online`.
-    role: &'static str,
-    /// `null` for one that learns as it goes.
-    trained_at: Option<String>,
-    targets: Vec<&'static str>,
-    intervals: Vec<String>,
-    /// Candles ahead.
-    horizons: Vec<u32>,
-    /// When it spoke last.
-    last_made_at: String,
-    scores: Scores,
-}
-
-/// How a model fared. `null` where nobody has scored it.
-#[derive(Debug, Default, Serialize, ToSchema)]
-pub struct Scores {
-    mae: Option<f64>,
-    rmse: Option<f64>,
-    mape: Option<f64>,
-    directional_accuracy: Option<f64>,
-    interval_coverage: Option<f64>,
-    /// Its loss divided by the naive forecast's, the mean over what it forecasts: below 1 is better.
-    against_naive: Option<f64>,
-}
-
-/// Every model that forecasts.
-#[utoipa::path(get, path = "/api/v1/models", tag = "insights", responses(
-    (status = 200, description = "In order of id", body = Vec<ModelReport>)
-))]
-pub async fn models(request: HttpRequest, api: web::Data<Api>) -> Answer {
-    Query::parse(request.query_string(), &[])?;
-    Ok(json_of(&reports(&api).into_values().collect::<Vec<_>>()))
-}
-
-/// One model.
-#[utoipa::path(get, path = "/api/v1/models/{id}", tag = "insights",
-    params(("id" = String, Path, description = "Name and version", example = "ewma_variance@1")),
-    responses((status = 200, description = "It", body = ModelReport))
-)]
-pub async fn model(request: HttpRequest, api: web::Data<Api>) -> Answer {
-    Query::parse(request.query_string(), &[])?;
-    let id = segment(&request, "id")?;
-    let report = reports(&api).remove(&id);
-    report.map(|report| json_of(&report)).ok_or_else(|| {
-        Problem::not_found(
-            "no model of that name and version has forecast anything; /api/v1/models lists all",
-        )
-    })
-}
-
-fn reports(api: &Api) -> BTreeMap<String, ModelReport> {
-    let mut forecasts: BTreeMap<String, Vec<Forecast>> = BTreeMap::new();
-    for (watch, _) in api.board.roster().iter() {
-        for (forecast, _) in api.board.seen(watch).forecasts() {
-            forecasts.entry(forecast.model.to_string()).or_default().push(forecast.clone());
-        }
-    }
-    forecasts.into_iter().map(|(id, forecasts)| (id.clone(), ModelReport::of(id, &forecasts))).collect()
-}
-
-impl ModelReport {
-    /// `forecasts`: at least one.
-    fn of(id: String, forecasts: &[Forecast]) -> Self {
-        fn distinct<T: Ord>(all: impl Iterator<Item = T>) -> Vec<T> {
-            all.collect::<std::collections::BTreeSet<_>>().into_iter().collect()
-        }
-        let (name, version) = id.split_once('@').unwrap_or((&id, ""));
-        let skills: Vec<f64> = forecasts.iter().filter_map(|forecast| forecast.skill).collect();
-        let mean = skills.iter().sum::<f64>() / skills.len().max(1) as f64;
-        let last = forecasts.iter().max_by_key(|forecast| forecast.made_at).expect("at least one");
-        Self {
-            name: name.to_owned(),
-            version: version.to_owned(),
-            role: last.role.name(),
-            trained_at: None,
-            targets: distinct(forecasts.iter().map(|forecast| forecast.target))
-                .into_iter()
-                .map(Target::name)
-                .collect(),
-            intervals: distinct(forecasts.iter().map(|forecast| forecast.interval))
-                .into_iter()
-                .map(|interval| interval.to_string())
-                .collect(),
-            horizons: distinct(forecasts.iter().map(|forecast| forecast.horizon)),
-            last_made_at: last.made_at.to_string(),
-            scores: Scores { against_naive: (!skills.is_empty()).then_some(mean), ..Scores::default() },
-            id,
-        }
-    }
 }

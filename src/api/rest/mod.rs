@@ -4,6 +4,7 @@ pub mod candles;
 pub mod health;
 pub mod insights;
 pub mod instruments;
+pub mod models;
 pub mod operations;
 pub mod schemas;
 
@@ -43,9 +44,10 @@ pub fn configure(config: &mut web::ServiceConfig) {
         .service(look("/api/v1/signals", insights::signals))
         .service(look("/api/v1/predict/{instrument}", insights::predict))
         .service(look("/predict", insights::predict_short))
-        .service(look("/api/v1/models", insights::models))
-        .service(look("/model/info", insights::models))
-        .service(look("/api/v1/models/{id}", insights::model))
+        .service(look("/api/v1/models", models::models))
+        .service(look("/model/info", models::models))
+        .service(look("/api/v1/models/{id}", models::model))
+        .service(look("/api/v1/scores/{instrument}", models::scores))
         .service(look("/data/latest", instruments::latest))
         .service(look("/api/v1/latency", operations::latency))
         .service(look("/api/v1/quality", operations::quality))

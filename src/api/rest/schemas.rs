@@ -269,3 +269,86 @@ pub struct Prediction {
     /// Nearest first.
     forecasts: Vec<ForecastRow>,
 }
+
+/// How one model fared at one target and horizon: of forecasts made before their outcome was known, on targets that
+/// do not overlap. `null` where a figure does not apply, or too little was scored.
+#[derive(ToSchema)]
+#[schema(as = Score)]
+pub struct ScoreRow {
+    instrument: String,
+    /// The close of the last candle that counts.
+    #[schema(format = "date-time")]
+    at: String,
+    #[schema(example = "1m")]
+    interval: String,
+    /// `price`, `realized_variance`, `volume`, `trade_count` or `direction`.
+    target: String,
+    #[schema(example = "mixture@1")]
+    model: String,
+    /// `champion`, `challenger` or `online`.
+    role: String,
+    /// Candles ahead.
+    horizon: u32,
+    /// Outcomes that count.
+    scored: u64,
+    /// The model that it is held against.
+    baseline: String,
+    /// The model's loss by the baseline's: below 1 is better.
+    #[schema(required = true)]
+    skill: Option<f64>,
+    /// In the target's unit.
+    #[schema(required = true)]
+    mae: Option<f64>,
+    /// In the target's unit.
+    #[schema(required = true)]
+    rmse: Option<f64>,
+    /// Per cent of the outcome.
+    #[schema(required = true)]
+    mape: Option<f64>,
+    /// Per cent, 0 to 200.
+    #[schema(required = true)]
+    smape: Option<f64>,
+    /// Mean absolute error by that of the last value known.
+    #[schema(required = true)]
+    mase: Option<f64>,
+    /// Mean pinball loss of both bounds, in the target's unit.
+    #[schema(required = true)]
+    pinball: Option<f64>,
+    /// Share of outcomes inside of the interval.
+    #[schema(required = true)]
+    coverage: Option<f64>,
+    /// The same on the worst whole day.
+    #[schema(required = true)]
+    coverage_worst_day: Option<f64>,
+    /// Width of the interval with its penalty for outcomes outside, in the target's unit.
+    #[schema(required = true)]
+    winkler: Option<f64>,
+    /// Of variances.
+    #[schema(required = true)]
+    qlike: Option<f64>,
+    /// Of directions.
+    #[schema(required = true)]
+    log_loss: Option<f64>,
+    #[schema(required = true)]
+    directional_accuracy: Option<f64>,
+    /// Lower bound, by Wilson's 95 % interval.
+    #[schema(required = true)]
+    directional_lower: Option<f64>,
+    #[schema(required = true)]
+    directional_upper: Option<f64>,
+    /// What always saying the commoner direction would have reached.
+    #[schema(required = true)]
+    directional_majority: Option<f64>,
+    /// Diebold and Mariano against the baseline: below 0 is better.
+    #[schema(required = true)]
+    dm_statistic: Option<f64>,
+    #[schema(required = true)]
+    dm_p: Option<f64>,
+    /// It does not beat its baseline, and nothing leans on it until it does.
+    demoted: bool,
+}
+
+#[derive(ToSchema)]
+pub struct ScoreRows {
+    scores: Vec<ScoreRow>,
+}
