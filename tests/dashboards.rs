@@ -23,7 +23,7 @@ fn boards() -> Vec<(PathBuf, Value)> {
         })
         .collect();
     boards.sort_by(|a, b| a.0.cmp(&b.0));
-    assert_eq!(boards.len(), 2, "one overview, one latency board");
+    assert_eq!(boards.len(), 3, "overview, latency, models");
     boards
 }
 

@@ -21,6 +21,9 @@ use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
+use tapewatch::analytics::anomaly::DETECTORS;
+use tapewatch::analytics::forecast::FORECASTERS;
+use tapewatch::analytics::signals::RULES;
 use tapewatch::app::market_tape::{GeneratedTape, named_symbols};
 use tapewatch::domain::time::UnixNanos;
 use tapewatch::runtime::clock::{self, Stopwatch};
@@ -63,8 +66,12 @@ impl House {
         let api = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let mut config = format!(
             "data_dir = {:?}\n[engine]\nshards = 2\nintervals = [\"1s\", \"1m\"]\n[intelligence]\nintervals = [\"1s\"]\n\
+             detectors = {:?}\nforecasters = {:?}\nall_models = true\nrules = {:?}\n\
              [api]\nlisten = {api:?}\nkeys_required = true\n[storage.questdb]\nenabled = true\nhttp_address = {:?}\n",
             folder.path().join("data"),
+            DETECTORS.iter().map(|entry| entry.name).collect::<Vec<_>>(),
+            FORECASTERS.iter().map(|entry| entry.name).collect::<Vec<_>>(),
+            RULES.iter().map(|entry| entry.name).collect::<Vec<_>>(),
             database.http_address,
         );
         let now = clock::now();

@@ -247,7 +247,7 @@ impl Mind {
         out: &mut impl OutputSink,
     ) {
         if let Some(forecasts) = &mut self.forecasts {
-            forecasts.take(&plan.forecasts, candle, tellings);
+            out.forecasting(|| forecasts.take(&plan.forecasts, candle, tellings));
         }
         let interval = self.interval.to_string();
         if matches!(candle.state, CandleState::Partial | CandleState::Unknown) {

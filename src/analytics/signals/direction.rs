@@ -10,7 +10,7 @@ use crate::analytics::signals::facts::with_candle;
 use crate::analytics::signals::record::Record;
 use crate::analytics::signals::rule::{Closed, Occasion, Rule, RuleEntry, Scope, Verdict, any};
 use crate::analytics::signals::settings::RuleParameter;
-use crate::domain::insight::{Action, Evidence, Fact, Forecast, Role, Severity, SignalKind, Target};
+use crate::domain::insight::{Action, Evidence, Fact, Forecast, Severity, SignalKind, Target};
 
 pub const ENTRY: RuleEntry = RuleEntry {
     name: "direction",
@@ -33,7 +33,12 @@ pub const ENTRY: RuleEntry = RuleEntry {
             1_000.0,
         ),
         RuleParameter::number("confidence", "probability from which on a forecast is a call", 0.52, 0.5, 1.0),
-        RuleParameter::count("calls", "calls whose end is known before anything is said", 100, 1),
+        RuleParameter::count(
+            "calls",
+            "calls whose end is known before it may say buy or sell, targets before it says anything",
+            100,
+            1,
+        ),
         RuleParameter::count("remind", "candles until it is said again, changed or not; 0: never", 1_440, 0),
     ],
     check: any,
@@ -106,20 +111,6 @@ struct Worth {
 }
 
 impl Direction {
-    /// The forecasts that are heard: the one in charge, else all that are not set aside.
-    fn heard<'a>(&self, closed: &Closed<'a>) -> Vec<&'a Forecast> {
-        let of_role = |role: Role| -> Vec<&Forecast> {
-            let forecasts = closed.forecasts.iter().filter(|forecast| {
-                forecast.target == Target::Direction
-                    && u64::from(forecast.horizon) == self.horizon
-                    && forecast.role == role
-            });
-            forecasts.collect()
-        };
-        let champion = of_role(Role::Champion);
-        if champion.is_empty() { of_role(Role::Online) } else { champion }
-    }
-
     /// The end of the open target, and the beginning of the next.
     fn follow(&mut self, closed: &Closed<'_>, close: f64, probability_up: Option<f64>) {
         if closed.whole <= 1 {
@@ -186,7 +177,7 @@ impl Direction {
         self.lasts = if self.next == Some(action) { self.lasts.saturating_add(1) } else { 1 };
         self.next = Some(action);
         let tell = match self.said {
-            None => self.calls.trials >= self.calls_min,
+            None => self.rises.trials >= self.calls_min,
             Some(said) if said != action => self.lasts >= self.hysteresis && self.since >= self.cooldown,
             Some(_) => self.remind > 0 && self.since >= self.remind,
         };
@@ -221,6 +212,10 @@ impl Direction {
                 self.fee_bp
             )
             .replace("within", "over"),
+            Action::Hold if calls < self.calls_min => format!(
+                "hold: {calls} of {} forecasts {ahead} were sure enough to be calls, too few to judge by",
+                self.rises.trials
+            ),
             Action::Hold if lower <= majority => format!(
                 "hold: {record}, which is not surely more than always betting on the more frequent way gives ({:.1} %)",
                 100.0 * majority
@@ -274,7 +269,7 @@ fn ensemble(heard: &[&Forecast]) -> Option<f64> {
 impl Rule for Direction {
     fn consider(&mut self, occasion: &Occasion<'_>) -> Option<Verdict> {
         let Occasion::Candle(closed) = occasion else { return None };
-        let heard = self.heard(closed);
+        let heard = closed.leaned_on(Target::Direction, self.horizon);
         let probability_up = ensemble(&heard);
         // A candle without trades counts as time that passed.
         let Some(close) = closed.close() else {
@@ -318,6 +313,7 @@ mod tests {
     use super::*;
     use crate::analytics::indicators::trial::Random;
     use crate::analytics::signals::trial::{Trial, forecast};
+    use crate::domain::insight::Role;
 
     /// A market of moves of so many basis points a candle, forecast with the probability that a call is right.
     fn run(candles: usize, right: f64, move_bp: f64, fee_bp: f64) -> Vec<Verdict> {
@@ -367,6 +363,22 @@ mod tests {
         assert!(
             buy.message.starts_with("buy: a rise over 1 1m candles ahead has a probability of 60 %, and ")
         );
+    }
+
+    #[test]
+    fn who_hardly_calls_is_not_judged() {
+        let mut trial = Trial::new(&ENTRY, &[("horizon", 1.0), ("remind", 0.0)]);
+        let mut told = Vec::new();
+        for i in 0..300 {
+            // A mixture that is not in charge tells the naive forecast.
+            let said =
+                forecast(Target::Direction, Role::Challenger, 1, trial.next_close_at(1), [0.4, 0.5, 0.6]);
+            told.extend(trial.candle(100.0 + f64::from(i % 2), &[], &[said]));
+        }
+        assert_eq!(told.len(), 1, "{told:#?}");
+        let expected =
+            "hold: 0 of 100 forecasts 1 1m candles ahead were sure enough to be calls, too few to judge by";
+        assert_eq!(told[0].message, expected);
     }
 
     #[test]

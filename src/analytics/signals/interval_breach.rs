@@ -11,7 +11,7 @@ use crate::analytics::signals::pace::Pace;
 use crate::analytics::signals::returns::score_of;
 use crate::analytics::signals::rule::{Closed, Occasion, Rule, RuleEntry, Scope, Verdict, any};
 use crate::analytics::signals::settings::RuleParameter;
-use crate::domain::insight::{Evidence, Fact, Forecast, Role, Severity, SignalKind, Target};
+use crate::domain::insight::{Evidence, Fact, Forecast, Severity, SignalKind, Target};
 use crate::domain::time::UnixNanos;
 
 pub const ENTRY: RuleEntry = RuleEntry {
@@ -72,16 +72,8 @@ struct Expected {
 }
 
 impl IntervalBreach {
-    /// The forecast of whoever is in charge.
     fn chosen<'a>(&self, closed: &Closed<'a>) -> Option<&'a Forecast> {
-        let of_role = |role: Role| {
-            closed.forecasts.iter().find(|forecast| {
-                forecast.target == Target::Price
-                    && u64::from(forecast.horizon) == self.horizon
-                    && forecast.role == role
-            })
-        };
-        of_role(Role::Champion).or_else(|| of_role(Role::Online))
+        closed.leaned_on(Target::Price, self.horizon).first().copied()
     }
 
     /// What was expected of the candle; forecasts of candles that never came are dropped.
@@ -172,6 +164,7 @@ impl Rule for IntervalBreach {
 mod tests {
     use super::*;
     use crate::analytics::signals::trial::{Trial, forecast};
+    use crate::domain::insight::Role;
 
     /// Closes, each with a forecast of the next: 100, between 99 and 101.
     fn check(closes: &[f64], told_at: &[usize]) -> Vec<Verdict> {

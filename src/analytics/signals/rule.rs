@@ -9,7 +9,7 @@ use crate::analytics::rolling::state::State;
 use crate::analytics::signals::settings::{RuleParameter, RuleSettings};
 use crate::domain::candle::Candle;
 use crate::domain::event::WatchStatus;
-use crate::domain::insight::{Action, Anomaly, Evidence, Forecast, Severity, SignalKind};
+use crate::domain::insight::{Action, Anomaly, Evidence, Forecast, Role, Severity, SignalKind, Target};
 use crate::domain::output::{DataState, Gap};
 use crate::domain::time::UnixNanos;
 
@@ -35,10 +35,27 @@ pub struct Closed<'a> {
     pub whole: u64,
 }
 
-impl Closed<'_> {
+impl<'a> Closed<'a> {
     /// What something rests on that looks at so many candles.
     pub fn rests_on(&self, candles: u64) -> DataState {
         if self.whole < candles { DataState::Partial } else { self.data_state }
+    }
+
+    /// The forecasts of a target so many candles ahead that somebody leans on: that of whoever is in charge, else the
+    /// mixture's, else all of members in good standing.
+    pub fn leaned_on(&self, target: Target, horizon: u64) -> Vec<&'a Forecast> {
+        let of = |is_meant: &dyn Fn(&Forecast) -> bool| -> Vec<&'a Forecast> {
+            let forecasts = self.forecasts.iter().filter(|forecast| {
+                forecast.target == target && u64::from(forecast.horizon) == horizon && is_meant(forecast)
+            });
+            forecasts.collect()
+        };
+        let champion = of(&|forecast| forecast.role == Role::Champion);
+        if !champion.is_empty() {
+            return champion;
+        }
+        let mixture = of(&|forecast| forecast.model.starts_with("mixture@"));
+        if mixture.is_empty() { of(&|forecast| forecast.role == Role::Online) } else { mixture }
     }
 
     /// The close; `None` where nothing traded.

@@ -173,7 +173,15 @@ async function readInsights() {
   ]);
   if (instrument !== state.instrument || interval !== state.interval) return;
   state.anomalies = anomalies.filter((anomaly) => anomaly.interval === interval);
-  state.forecasts = forecasts.filter((forecast) => forecast.role !== "challenger");
+  // Of each moment and horizon one: by whoever is in charge, else the mixture's, which tells the naive forecast then.
+  const trust = ({ role, model }) => (role === "champion" ? 0 : model.startsWith("mixture@") ? 1 : role === "online" ? 2 : 3);
+  const chosen = new Map();
+  for (const forecast of forecasts) {
+    const key = `${forecast.made_at} ${forecast.horizon}`;
+    const other = chosen.get(key);
+    if (!other || trust(forecast) < trust(other)) chosen.set(key, forecast);
+  }
+  state.forecasts = [...chosen.values()];
   mark();
 }
 

@@ -21,6 +21,7 @@ function bar(skill) {
 }
 
 function verdict(score) {
+  if (score.demoted && score.model.startsWith("mixture@")) return ["naive", "its members do not beat the naive forecast: it tells that one"];
   if (score.demoted) return ["set aside", "no better than naive: nothing leans on it"];
   if (score.skill === null) return ["too early", `${score.scored} outcomes so far`];
   if (score.skill >= 1) return ["no better", "its loss is not below the naive forecast's"];

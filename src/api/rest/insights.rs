@@ -241,7 +241,8 @@ pub async fn forecasts(request: HttpRequest, api: web::Data<Api>) -> Answer {
     .await
 }
 
-/// What the current models expect of one instrument, at most so many candles ahead.
+/// What the current model expects of one instrument, at most so many candles ahead: one forecast for each interval,
+/// target and horizon.
 #[utoipa::path(get, path = "/api/v1/predict/{instrument}", tag = "insights",
     params(
         ("instrument" = String, Path, description = "venue:BASE-QUOTE", example = "binance:BTC-USDT"),
@@ -277,21 +278,16 @@ fn prediction(api: &Api, watch: Watch, query: &Query) -> Answer {
         .board
         .seen(watch)
         .forecasts()
-        // What was set aside for being no better than naive is no prediction.
-        .filter(|(forecast, _)| forecast.horizon as usize <= steps && forecast.role != Role::Challenger)
+        .filter(|(forecast, _)| forecast.horizon as usize <= steps)
         .map(|(forecast, cause_seq)| (forecast.clone(), cause_seq))
         .collect();
     if found.is_empty() {
         return Err(Problem::unavailable("no model has a forecast of this instrument yet"));
     }
-    found.sort_by(|(one, _), (other, _)| {
-        (one.target_at, one.interval, one.target, &one.model).cmp(&(
-            other.target_at,
-            other.interval,
-            other.target,
-            &other.model,
-        ))
-    });
+    let place =
+        |forecast: &Forecast| (forecast.target_at, forecast.interval, forecast.target, forecast.horizon);
+    found.sort_by(|(one, _), (other, _)| (place(one), trust(one)).cmp(&(place(other), trust(other))));
+    found.dedup_by(|(next, _), (first, _)| place(next) == place(first));
     let instrument = api.board.roster().instrument(watch).to_string();
     let mut out = b"{\"instrument\":".to_vec();
     shape::text(&instrument, &mut out);
@@ -303,4 +299,16 @@ fn prediction(api: &Api, watch: Watch, query: &Query) -> Answer {
     }
     out.extend_from_slice(b"]}");
     Ok(json(out))
+}
+
+/// Of several forecasts of one thing the first counts: by whoever is in charge, else the mixture's, which tells the
+/// naive forecast where nobody is better.
+fn trust(forecast: &Forecast) -> (u8, &str) {
+    let rank = match forecast.role {
+        Role::Champion => 0,
+        _ if forecast.model.starts_with("mixture@") => 1,
+        Role::Online => 2,
+        Role::Challenger => 3,
+    };
+    (rank, &forecast.model)
 }
