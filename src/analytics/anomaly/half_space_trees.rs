@@ -1,8 +1,8 @@
 //! Half-space trees over the joint vector: candles in an empty part of the space of features.
 //!
-//! Ten seeded trees of height six count the last 512 candles; a candle where few of them were is odd, even if
+//! Ten seeded trees of height six count the last 1,024 candles; a candle where few of them were is odd, even if
 //! each of its features alone is not. How seldom that is comes from the tail of such scores.
-//! Windows begin anew every 512 candles, so that scores move in steps. Source: Tan, Ting and Liu (2011).
+//! Windows begin anew every 1,024 candles, so that scores move in steps. Source: Tan, Ting and Liu (2011).
 
 use crate::analytics::anomaly::alarm::{Alarm, WARM_UP as TAIL_WARM_UP};
 use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding, Tuning};
@@ -22,9 +22,9 @@ pub const ENTRY: DetectorEntry = DetectorEntry {
 };
 
 const PARAMETERS: HalfSpaceParameters =
-    HalfSpaceParameters { dimensions: DIMENSIONS, trees: 10, height: 6, window: 512, seed: 0x6873_7431 };
+    HalfSpaceParameters { dimensions: DIMENSIONS, trees: 10, height: 6, window: 1_024, seed: 0x6873_7431 };
 /// The vector's, the forest's and that of the tail.
-const WARM_UP: usize = 60 + 512 + TAIL_WARM_UP;
+const WARM_UP: usize = 60 + 1_024 + TAIL_WARM_UP;
 /// A mass so small is none.
 const MASS_FLOOR: f64 = 1.0 / 1_024.0;
 
@@ -60,6 +60,7 @@ impl Detector for Crowding {
     }
 
     fn interrupt(&mut self) {
+        self.vector.interrupt();
         self.alarm.interrupt();
     }
 
@@ -97,6 +98,6 @@ mod tests {
 
     #[test]
     fn saved_in_the_middle_it_goes_on_the_same() {
-        check_state(&ENTRY, &candles(), &[0, 59, 300, 572, 1_111, 2_499, 2_501]);
+        check_state(&ENTRY, &candles(), &[0, 59, 300, 1_084, 1_385, 2_499, 2_501]);
     }
 }

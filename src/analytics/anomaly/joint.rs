@@ -3,36 +3,50 @@
 //! Each feature is put in units of its own spread: exponentially weighted mean and deviation of the candles
 //! before, with a floor under the deviation, so that a point never depends on what came after it. What a ready
 //! candle does not say counts as usual. An outlier teaches no more than [`LEARN_MAX`] deviations.
+//! Beside the candle's own numbers stand means of the last ten, for what is odd only because it lasts; how many
+//! trades there were goes with the volume, and says little more.
 
 use crate::analytics::estimators::moments::EwMoments;
 use crate::analytics::features::Features;
+use crate::analytics::rolling::moments::Moments;
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::{Evidence, Fact};
 
-pub const DIMENSIONS: usize = 5;
+pub const DIMENSIONS: usize = 6;
 
 /// What the numbers of a point are about.
-pub const NAMES: [&str; DIMENSIONS] = ["return", "volume", "trade_count", "range", "taker_imbalance"];
+pub const NAMES: [&str; DIMENSIONS] =
+    ["return", "volume", "range", "activity", "recent_range", "taker_imbalance"];
 
 /// Weight of the newest candle: half of the weight lies on the last 700.
 const WEIGHT: f64 = 0.001;
 /// Candles before a deviation means something.
 const WARM_UP: u64 = 60;
 /// Smallest deviation, in each feature's own unit.
-const FLOORS: [f64; DIMENSIONS] = [0.1, 0.1, 0.1, 0.1, 0.05];
+const FLOORS: [f64; DIMENSIONS] = [0.1, 0.1, 0.1, 0.05, 0.05, 0.05];
 /// A candle that did not move has a range all the same: a hundredth of a basis point.
 const RANGE_FLOOR: f64 = 1e-6;
 const LEARN_MAX: f64 = 6.0;
+/// Candles whose mean is looked at.
+const RECENT: usize = 10;
+/// How far the middle of the unit cube reaches to either side, in deviations.
+const MIDDLE: f64 = 4.0;
 
 /// Makes points of features.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct JointVector {
     moments: [EwMoments; DIMENSIONS],
+    volumes: Moments<1>,
+    ranges: Moments<1>,
 }
 
 impl Default for JointVector {
     fn default() -> Self {
-        Self { moments: std::array::from_fn(|_| EwMoments::with_even_start(WEIGHT)) }
+        Self {
+            moments: std::array::from_fn(|_| EwMoments::with_even_start(WEIGHT)),
+            volumes: Moments::new(RECENT),
+            ranges: Moments::new(RECENT),
+        }
     }
 }
 
@@ -47,11 +61,15 @@ pub struct Point {
 impl JointVector {
     /// The point of the next candle; `None` while there is nothing to compare it with.
     pub fn next(&mut self, features: &Features) -> Option<Point> {
+        let log_range = libm::log(features.range.max(RANGE_FLOOR));
+        self.volumes.push(features.log_volume);
+        self.ranges.push(log_range);
         let values = [
             Some(features.scaled_return),
             Some(features.log_volume),
-            features.log_trade_count,
-            Some(libm::log(features.range.max(RANGE_FLOOR))),
+            Some(log_range),
+            self.volumes.is_full().then(|| self.volumes.mean()),
+            self.ranges.is_full().then(|| self.ranges.mean()),
             features.taker_imbalance,
         ];
         let mut distances = [0.0; DIMENSIONS];
@@ -69,17 +87,25 @@ impl JointVector {
         is_warm.then_some(Point { distances, is_known })
     }
 
+    /// A hole: the last candles are no longer the last.
+    pub fn interrupt(&mut self) {
+        self.volumes = Moments::new(RECENT);
+        self.ranges = Moments::new(RECENT);
+    }
+
     /// Visits every word of mutable state.
     pub fn state(&mut self, state: &mut State<'_>) {
         self.moments.iter_mut().for_each(|moments| moments.state(state));
+        self.volumes.state(state);
+        self.ranges.state(state);
     }
 }
 
 impl Point {
-    /// The same between 0 and 1, the mean at one half: half of the room for the inner two deviations on
+    /// The same between 0 and 1, the mean at one half: half of the room for the inner [`MIDDLE`] deviations on
     /// either side, the rest for whatever lies beyond. Of exact operations alone.
     pub fn in_unit_cube(&self) -> [f64; DIMENSIONS] {
-        self.distances.map(|distance| 0.5 + distance / (2.0 * (2.0 + distance.abs())))
+        self.distances.map(|distance| 0.5 + distance / (2.0 * (MIDDLE + distance.abs())))
     }
 
     /// All distances, and which feature is farthest from its mean: what a person can check. `tail`: share of
@@ -127,13 +153,27 @@ mod tests {
         assert_eq!(evidence.0[0].1, Fact::Text("volume".into()));
         let names: Vec<_> = evidence.0.iter().map(|(name, _)| &**name).collect();
         // Of what the candle does not say nothing is said.
-        assert_eq!(names, ["farthest", "return_z", "volume_z", "range_z", "tail", "explanation"]);
+        assert_eq!(
+            names,
+            [
+                "farthest",
+                "return_z",
+                "volume_z",
+                "range_z",
+                "activity_z",
+                "recent_range_z",
+                "tail",
+                "explanation"
+            ]
+        );
         assert!(point.in_unit_cube().iter().all(|place| (0.0..=1.0).contains(place)), "{point:?}");
         // An outlier hardly moves what the next one is measured by.
         let again = vector.next(&features(0.0, 30.0)).unwrap();
         assert!(again.distances[1] > 0.9 * point.distances[1], "{again:?}");
-        // What is not known is as usual.
+        // What is not known is as usual; after a hole the last ten are not known.
         let mut vector = before;
-        assert_eq!(vector.next(&features(0.0, 3.0)).unwrap().distances[2], 0.0);
+        vector.interrupt();
+        let distances = vector.next(&features(0.0, 4.0)).unwrap().distances;
+        assert!(distances[1] != 0.0 && distances[3..] == [0.0; 3], "{distances:?}");
     }
 }

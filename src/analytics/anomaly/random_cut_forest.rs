@@ -54,6 +54,7 @@ impl Detector for Isolation {
     }
 
     fn interrupt(&mut self) {
+        self.vector.interrupt();
         self.alarm.interrupt();
     }
 
