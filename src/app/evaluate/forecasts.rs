@@ -51,7 +51,8 @@ pub fn forecasts(arguments: &ForecastsArguments) -> Result<(), Failure> {
     let mut board = ScoreBoard::default();
     let mut failure = None;
     let mut line = Vec::new();
-    arguments.recordings.listen(&[], &mut |instrument, output| match output {
+    let all_models = ("intelligence.all_models", "--all-models", "true".to_owned());
+    arguments.recordings.listen(&[all_models], &mut |instrument, output| match output {
         Output::Forecast(forecast) => board.forecast(instrument, forecast),
         Output::Outcome(outcome) => {
             let Some(scored) = board.outcome(instrument, outcome) else { return };
@@ -125,6 +126,13 @@ fn object(board: &ScoreBoard) -> Value {
     } })
 }
 
+/// Around 1, where what counts stands behind the point.
+fn ratio(value: Option<f64>) -> String {
+    value
+        .filter(|value| (0.01..100.0).contains(value))
+        .map_or_else(|| shown(value), |value| format!("{value:.4}"))
+}
+
 /// A column: its heading and what stands in it.
 type Column = (&'static str, fn(&Score) -> String);
 
@@ -146,7 +154,7 @@ fn columns(target: Target) -> Vec<Column> {
     let dm: Column = ("DM p", |score| shown(score.figure("dm_p")));
     let own: Vec<Column> = match target {
         Target::Price => vec![
-            ("RMSE/naive", |score| shown(score.ratio())),
+            ("RMSE/naive", |score| ratio(score.ratio())),
             dm,
             ("MAE", |score| shown(score.figure("mae"))),
             ("RMSE", |score| shown(score.figure("rmse"))),
@@ -156,14 +164,14 @@ fn columns(target: Target) -> Vec<Column> {
             majority,
         ],
         Target::RealizedVariance => vec![
-            ("QLIKE/naive", |score| shown(score.ratio())),
+            ("QLIKE/naive", |score| ratio(score.ratio())),
             dm,
             ("QLIKE", |score| shown(score.figure("qlike"))),
-            ("by RiskMetrics", |score| shown(score.figure("reference_skill"))),
+            ("by RiskMetrics", |score| ratio(score.figure("reference_skill"))),
             ("DM p", |score| shown(score.figure("reference_dm_p"))),
         ],
         Target::Volume | Target::TradeCount => vec![
-            ("log MAE/naive", |score| shown(score.ratio())),
+            ("log MAE/naive", |score| ratio(score.ratio())),
             dm,
             ("MAE", |score| shown(score.figure("mae"))),
             ("RMSE", |score| shown(score.figure("rmse"))),
@@ -175,7 +183,7 @@ fn columns(target: Target) -> Vec<Column> {
                 way,
                 majority,
                 ("log loss", |score| shown(score.figure("log_loss"))),
-                ("by naive", |score| shown(score.ratio())),
+                ("by naive", |score| ratio(score.ratio())),
                 dm,
                 ("Brier", |score| shown(score.figure("brier"))),
             ];
@@ -281,7 +289,7 @@ fn page(board: &ScoreBoard) -> Page {
                 let says = format!("Outcomes inside of the interval, day by day, {ahead}");
                 let caption =
                     format!("{says}. The line is what was promised, {}.", percent(Some(score.level)));
-                page.figure(&chart::days(&says, &days, score.level), &caption);
+                page.small_figure(&chart::days(&says, &days, score.level), &caption);
             }
         }
     }

@@ -56,9 +56,18 @@ impl Page {
 
     /// A drawing of [`chart`](crate::app::evaluate::chart), with what it shows below.
     pub fn figure(&mut self, svg: &str, caption: &str) {
+        self.draw("drawing", svg, caption);
+    }
+
+    /// One of several that stand side by side where there is room.
+    pub fn small_figure(&mut self, svg: &str, caption: &str) {
+        self.draw("drawing small", svg, caption);
+    }
+
+    fn draw(&mut self, class: &str, svg: &str, caption: &str) {
+        let caption = escaped(caption);
         self.body.push_str(&format!(
-            "<figure class=\"drawing\">{svg}<figcaption class=\"quiet\">{}</figcaption></figure>\n",
-            escaped(caption)
+            "<figure class=\"{class}\">{svg}<figcaption class=\"quiet\">{caption}</figcaption></figure>\n"
         ));
     }
 
