@@ -227,6 +227,66 @@ proptest! {
         }
     }
 
+    /// What the live engine does with ticks that change nothing: it keeps the last until the next event comes.
+    #[test]
+    fn of_ticks_in_a_still_time_the_last_stands_for_all(
+        draws in draws(),
+        rule in prop::sample::select(vec![IdRule::Contiguous, IdRule::Contiguous, IdRule::Sparse, IdRule::Absent]),
+        steps in prop::collection::vec((0usize..12, 0i64..400), 250),
+    ) {
+        let settings = settings(40);
+        let mut all = Vec::new();
+        let mut at = BEGIN;
+        for (i, event) in events(rule, &draws).into_iter().enumerate() {
+            match &event {
+                Event::Trade(trade) => at = at.max(trade.exchange_at.0),
+                Event::Status { venue_at, .. } => at = at.max(venue_at.0),
+                // Ticks never go backwards.
+                Event::Tick { .. } => continue,
+                _ => {}
+            }
+            all.push(event);
+            let (ticks, millis) = steps[i % steps.len()];
+            for _ in 0..ticks {
+                at += millis * 1_000_000;
+                all.push(Event::Tick { venue_at: UnixNanos(at) });
+            }
+        }
+        let names = IndicatorNames::default();
+        let taken = |puts_off: bool| {
+            let instrument = "binance:BTC-USDT".parse().unwrap();
+            let mut pipeline = SymbolPipeline::new(instrument, rule, &settings);
+            let mut telling = Telling { names: &names, told: Vec::new() };
+            let (mut archive, mut put_off, mut left_out) = (MemoryArchive::default(), None, 0);
+            for (i, event) in all.iter().enumerate() {
+                let at = Position(i as u64 + 1);
+                if let Event::Tick { venue_at } = event
+                    && puts_off
+                {
+                    left_out += usize::from(put_off.take().is_some());
+                    if *venue_at < pipeline.still_until() {
+                        put_off = Some((at, event));
+                        continue;
+                    }
+                }
+                for (at, event) in put_off.take().into_iter().chain([(at, event)]) {
+                    pipeline.on_event(at, event, &mut archive, &mut telling);
+                }
+            }
+            if let Some((at, event)) = put_off {
+                pipeline.on_event(at, event, &mut archive, &mut telling);
+            }
+            let mut words = Vec::new();
+            pipeline.save(&mut words);
+            (telling.told, words, left_out)
+        };
+        let ((expected, words, _), (found, words_found, left_out)) = (taken(false), taken(true));
+        prop_assert_eq!(&found, &expected);
+        prop_assert_eq!(words_found, words);
+        // Long enough a row of them has some in a still time.
+        prop_assert!(left_out > 0 || all.len() < 200 || expected.is_empty());
+    }
+
     /// Words of another pipeline, of another time or of nobody: an error, or a state, never a panic.
     #[test]
     fn what_was_never_saved_is_refused(

@@ -289,6 +289,13 @@ impl<'s> SymbolPipeline<'s> {
         self.ledger.last_id()
     }
 
+    /// Before then the passing of time changes nothing but how late it is: no candle closes, no gap is claimed. Of the
+    /// ticks before it that follow on one another, the last stands for all.
+    pub fn still_until(&self) -> UnixNanos {
+        let close = self.candles.next_close().0.saturating_add(self.settings.grace_nanos);
+        self.gaps.calm_until().min(UnixNanos(close))
+    }
+
     /// Asks for what the next `events` will use, and changes nothing.
     ///
     /// A symbol's state lies in some hundred lines of memory, and what one of them holds tells where

@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use crate::analytics::pipeline::Settings;
 use crate::domain::instrument::Instrument;
+use crate::domain::time::UnixNanos;
 use crate::domain::told::{IndicatorNames, Roster, Watch};
 use crate::domain::venue::{IdRule, Venue};
 use crate::engine::bus::Bus;
@@ -57,7 +58,7 @@ const ORDERS: usize = 16;
 /// So long a few symbols may take to hear of a tick before frames have their turn again.
 const TICK_SLICE_NANOS: u64 = 20_000;
 /// Symbols that hear of it at once, at most.
-const TICK_SLICE_MAX: usize = 16;
+const TICK_SLICE_MAX: usize = 4;
 /// Between two looks at whether a shard has come to rest.
 const POLL: Duration = Duration::from_millis(2);
 
@@ -300,6 +301,8 @@ impl ShardStart {
                 woken: false.into(),
                 touched: false.into(),
                 lagging: false.into(),
+                still_until: UnixNanos(i64::MIN).into(),
+                quiet_tick: None.into(),
                 begun: false.into(),
                 last_at: Default::default(),
                 last_id: None.into(),
@@ -383,6 +386,9 @@ async fn keep(
                     stopping: stopping.clone(),
                 }),
                 Some(Order::Drain(done)) => {
+                    for seat in shard.own() {
+                        shard.hurry(seat);
+                    }
                     // The connections hold the others.
                     while Rc::strong_count(&intake) > 1 {
                         tokio::time::sleep(POLL).await;

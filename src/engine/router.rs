@@ -23,6 +23,8 @@ use crate::runtime::quarantine::Quarantined;
 const AHEAD_NANOS_MAX: i64 = 10_000_000_000;
 /// Between two records of what was told.
 const TALLY_NANOS: u64 = 10_000_000_000;
+/// Between two looks at how long ago each symbol traded.
+const AGES_NANOS: u64 = 900_000_000;
 /// Events other than trades that wait for a journal that cannot be written; more are dropped and counted.
 const DEFERRED_MAX: usize = 64;
 
@@ -42,7 +44,11 @@ impl Router {
         let shard = &self.shard;
         let log = &shard.common.log;
         shard.meter();
-        self.tell_ages();
+        // Gauges lie far apart in memory.
+        if shard.told_ages.get().is_none_or(|at| Mono::now().nanos_since(at) >= AGES_NANOS) {
+            shard.told_ages.set(Some(Mono::now()));
+            self.tell_ages();
+        }
         if log.is_failing() && !log.flush() {
             return;
         }
@@ -74,7 +80,7 @@ impl Router {
         shard.set_unflushed();
         for seat in shard.own().filter(|seat| seat.begun.get()) {
             let at = Shard::position_of(&at, seat.partition).expect("a seat's partition is its shard's");
-            shard.put_tick(seat, Waiting { at, event: Event::Tick { venue_at }, stamps: None });
+            shard.put_tick(seat, at, venue_at);
         }
         self.rest();
     }

@@ -39,6 +39,10 @@ pub struct Seat {
     pub touched: Cell<bool>,
     /// It has not been woken for the last tick.
     pub lagging: Cell<bool>,
+    /// Ticks before it change nothing: see [`SymbolPipeline::still_until`](crate::analytics::pipeline::SymbolPipeline::still_until).
+    pub still_until: Cell<UnixNanos>,
+    /// The last of them that was journalled; it goes before the next event into the inbox.
+    pub quiet_tick: Cell<Option<(Position, UnixNanos)>>,
     /// The journal holds an event of it. Until then no tick reaches it: a replay does not know of it either.
     pub begun: Cell<bool>,
     /// The last event that the router journalled for it.
@@ -75,6 +79,12 @@ impl Seat {
     pub fn is_settled(&self) -> bool {
         let is_still = !self.woken.get() && !self.touched.get();
         is_still && !self.broken.get() && !self.parked.get() && self.inbox.borrow().is_idle()
+    }
+
+    /// Whether a tick of that time would change nothing, and nothing stands before it.
+    #[inline]
+    pub fn is_still(&self, venue_at: UnixNanos) -> bool {
+        venue_at < self.still_until.get() && self.is_settled()
     }
 
     /// Something could not be taken in.

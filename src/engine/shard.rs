@@ -7,6 +7,7 @@
 //!
 //! The passing of time is every symbol's at once, and nobody waits for it: symbols hear of it a few at a
 //! time, between two frames, unless an event of their own comes first and finds it before itself in the inbox.
+//! Where it changes nothing (no candle to close, no gap to claim) they hear of it with their next event.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -84,6 +85,8 @@ pub struct Shard {
     pub tallied: Cell<Option<Mono>>,
     /// The segment in which it last stated the configuration.
     pub configured: Cell<u64>,
+    /// When it last told how long ago its symbols traded.
+    pub told_ages: Cell<Option<Mono>>,
     meters: Meters,
 }
 
@@ -127,6 +130,7 @@ impl Shard {
             ticked_at: Cell::new(UnixNanos(i64::MIN)),
             tallied: Cell::new(None),
             configured: Cell::new(0),
+            told_ages: Cell::new(None),
             meters,
         }
     }
@@ -153,9 +157,31 @@ impl Shard {
         }
     }
 
-    /// The same for what is in no hurry.
-    pub fn put_tick(&self, seat: &Rc<Seat>, waiting: Waiting) {
-        if self.take_in(seat, waiting) && !seat.lagging.replace(true) {
+    /// The same for a tick, which is in no hurry.
+    pub fn put_tick(&self, seat: &Rc<Seat>, at: Position, venue_at: UnixNanos) {
+        if seat.is_still(venue_at) {
+            self.unflushed.set(true);
+            seat.last_at.set(at);
+            seat.quiet_tick.set(Some((at, venue_at)));
+            return;
+        }
+        // This one says what those before it said.
+        seat.quiet_tick.set(None);
+        self.put_later(seat, at, venue_at);
+    }
+
+    /// Lets the seat hear of a tick that it put off; `false`: there is none.
+    pub fn hurry(&self, seat: &Rc<Seat>) -> bool {
+        let tick = seat.quiet_tick.take();
+        if let Some((at, venue_at)) = tick {
+            self.put_later(seat, at, venue_at);
+        }
+        tick.is_some()
+    }
+
+    fn put_later(&self, seat: &Rc<Seat>, at: Position, venue_at: UnixNanos) {
+        let tick = Waiting { at, event: Event::Tick { venue_at }, stamps: None };
+        if self.take_in(seat, tick) && !seat.lagging.replace(true) {
             self.lagging.borrow_mut().push_back(seat.clone());
         }
     }
@@ -169,7 +195,12 @@ impl Shard {
         if seat.parked.get() {
             return false;
         }
-        if !seat.inbox.borrow_mut().put(waiting) {
+        let mut inbox = seat.inbox.borrow_mut();
+        if let Some((at, venue_at)) = seat.quiet_tick.take() {
+            let tick = Waiting { at, event: Event::Tick { venue_at }, stamps: None };
+            self.meters.inbox.dropped.inc_by(u64::from(!inbox.put(tick)));
+        }
+        if !inbox.put(waiting) {
             self.meters.inbox.dropped.inc();
         }
         true

@@ -167,7 +167,9 @@ impl Snapshotter {
 /// The state of a partition after its last journalled event; `None` while some of these wait.
 fn copy(shard: &Shard, partition: u32) -> Option<PartitionState> {
     let seats = || shard.own().filter(|seat| seat.partition == partition);
-    if !seats().all(|seat| seat.is_settled()) {
+    // Who put a tick off hears of it now, and is asked again at the next.
+    let late = seats().filter(|seat| shard.hurry(seat)).count();
+    if late > 0 || !seats().all(|seat| seat.is_settled()) {
         return None;
     }
     let (position, generation) = {

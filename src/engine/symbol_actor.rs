@@ -267,6 +267,7 @@ impl SymbolActor {
         };
         let computed = Mono::now();
         bus.computed(begun, computed);
+        seat.still_until.set(symbol.pipeline.still_until());
         self.tell_metrics(&symbol, &bus.tellings()[told..]);
         drop((bus, symbol));
         match step {
