@@ -259,8 +259,13 @@ impl World {
 }
 
 fn plan(shards: usize, inbox_capacity: usize, fault: Option<Fault>) -> Plan {
-    let live =
-        LiveConfig { inbox_capacity, snapshot_interval: Duration::from_secs(1), ..LiveConfig::default() };
+    let live = LiveConfig {
+        inbox_capacity,
+        snapshot_interval: Duration::from_secs(1),
+        // Debug builds on busy machines are slow at reading journals back.
+        drain_deadline: Duration::from_secs(60),
+        ..LiveConfig::default()
+    };
     Plan { live, shards, recorded: String::new(), fault }
 }
 
