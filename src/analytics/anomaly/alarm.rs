@@ -6,7 +6,7 @@
 //! After a hole nothing is told until the short memories that strengths rest on are full again.
 
 use crate::analytics::anomaly::budget::Budget;
-use crate::analytics::anomaly::detector::Tuning;
+use crate::analytics::anomaly::detector::{Assessment, Tuning};
 use crate::analytics::estimators::spot::{PEAKS, Spot};
 use crate::analytics::rolling::state::State;
 
@@ -16,7 +16,7 @@ pub const WARM_UP: usize = 300;
 pub const SETTLING: u32 = 20;
 /// The share of candles whose oddness the scores are set against, its step, and what it is at least.
 const COMMON: f64 = 0.99;
-const COMMON_STEP: f64 = 0.05;
+const COMMON_STEP: f64 = 0.2;
 /// -ln of [`PEAKS`]: what is less odd is no peak.
 const NATS_MIN: f64 = 3.912_023_005_428_146;
 /// A score says how seldom something is: never that it cannot be.
@@ -33,6 +33,8 @@ pub struct Alarm<const N: usize> {
     settling: u32,
     /// -ln of the tail of the last candle's oddest channel; `None` while silent.
     nats: Option<f64>,
+    /// From how many on it would have been told.
+    threshold: f64,
 }
 
 /// A candle that is told.
@@ -58,6 +60,7 @@ impl<const N: usize> Alarm<N> {
             common: -libm::log(1.0 - COMMON),
             settling: 0,
             nats: None,
+            threshold: 0.0,
         }
     }
 
@@ -65,6 +68,7 @@ impl<const N: usize> Alarm<N> {
     /// say. `None`: it is not told.
     #[inline]
     pub fn judge(&mut self, strengths: [Option<f64>; N]) -> Option<Alert> {
+        self.threshold = self.budget.threshold_nats();
         let (mut tail, mut channel) = (1.0, 0);
         for (place, (spot, strength)) in self.spots.iter_mut().zip(strengths).enumerate() {
             let Some(strength) = strength else { continue };
@@ -106,7 +110,7 @@ impl<const N: usize> Alarm<N> {
             self.pass();
             return None;
         }
-        let from = self.budget.threshold_nats();
+        let from = self.threshold;
         let told = self.budget.admit(nats);
         told.then(|| Alert {
             channel,
@@ -124,8 +128,10 @@ impl<const N: usize> Alarm<N> {
     }
 
     /// Of the last candle; `None` while warming up, and before the first.
-    pub fn score(&self) -> Option<f64> {
-        self.nats.map(|nats| score_of(nats, self.common))
+    pub fn assessment(&self) -> Option<Assessment> {
+        let assess =
+            |nats| Assessment { score: score_of(nats, self.common), nats, threshold: self.threshold };
+        self.nats.map(assess)
     }
 
     /// Whether a channel has a say.
@@ -140,6 +146,7 @@ impl<const N: usize> Alarm<N> {
         state.f64(&mut self.common);
         state.u32(&mut self.settling);
         state.option_f64(&mut self.nats);
+        state.f64(&mut self.threshold);
     }
 }
 
@@ -171,7 +178,7 @@ mod tests {
                 told[alert.channel] += 1;
             }
             for (above, level) in above.iter_mut().zip([0.99, 0.999]) {
-                *above += u32::from(alarm.score().is_some_and(|score| score > level));
+                *above += u32::from(alarm.assessment().is_some_and(|is| is.score > level));
             }
         }
         let rate = f64::from(told[0] + told[1]) / f64::from(days);
@@ -205,7 +212,7 @@ mod tests {
         let mut alarm = Alarm::new(&Tuning::MINUTES);
         (0..5_000).for_each(|_| _ = alarm.judge(strengths(&mut random)));
         alarm.interrupt();
-        assert_eq!(alarm.score(), None);
+        assert_eq!(alarm.assessment(), None);
         for _ in 0..SETTLING {
             assert_eq!(alarm.judge([Some(1e3), None]), None);
         }
@@ -227,7 +234,7 @@ mod tests {
             for _ in 0..3_000 {
                 let strengths = strengths(&mut random);
                 assert_eq!(alarm.judge(strengths), restored.judge(strengths));
-                assert_eq!(alarm.score(), restored.score());
+                assert_eq!(alarm.assessment(), restored.assessment());
             }
         }
     }

@@ -20,6 +20,17 @@ pub struct Finding {
     pub evidence: Evidence,
 }
 
+/// How odd a candle was, and how odd it had to be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Assessment {
+    /// As in a [`Finding`].
+    pub score: f64,
+    /// -ln of how seldom something is that is as odd.
+    pub nats: f64,
+    /// From how many on it would have been told.
+    pub threshold: f64,
+}
+
 /// What a detector is built for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tuning {
@@ -45,8 +56,8 @@ pub trait Detector: Send {
     /// told until they are full again.
     fn interrupt(&mut self) {}
 
-    /// Score of the last candle, told or not; `None` while silent.
-    fn score(&self) -> Option<f64> {
+    /// What it made of the last candle, told or not; `None` while silent.
+    fn assessment(&self) -> Option<Assessment> {
         None
     }
 

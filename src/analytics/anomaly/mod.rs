@@ -149,7 +149,12 @@ mod tests {
                     }
                     whole.observe(row, &mut of_whole);
                     restored.observe(row, &mut of_restored);
-                    assert_eq!(whole.score(), restored.score(), "{} at {cut}, {i} later", entry.name);
+                    assert_eq!(
+                        whole.assessment(),
+                        restored.assessment(),
+                        "{} at {cut}, {i} later",
+                        entry.name
+                    );
                 }
                 assert_eq!(of_whole, of_restored, "{} at {cut}", entry.name);
                 let mut both = [Vec::new(), Vec::new()];

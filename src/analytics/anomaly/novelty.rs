@@ -6,7 +6,7 @@
 //! a candle goes that far is learned ([`Alarm`]).
 
 use crate::analytics::anomaly::alarm::{Alarm, Alert, WARM_UP};
-use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding, Tuning};
+use crate::analytics::anomaly::detector::{Assessment, Detector, DetectorEntry, Finding, Tuning};
 use crate::analytics::anomaly::series::{Rest, SeriesDetector, SeriesEntry, Views};
 use crate::analytics::anomaly::sides::{self, CHANNELS, Sides};
 use crate::analytics::estimators::envelope::Envelope;
@@ -86,8 +86,8 @@ impl Detector for Novelty {
         self.alarm.interrupt();
     }
 
-    fn score(&self) -> Option<f64> {
-        self.alarm.score()
+    fn assessment(&self) -> Option<Assessment> {
+        self.alarm.assessment()
     }
 
     fn state(&mut self, state: &mut State<'_>) {

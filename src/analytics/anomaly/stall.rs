@@ -5,7 +5,7 @@
 //! is as seldom as beginning once and going on `k - 1` times. Told once a run. A run that is told teaches nothing.
 
 use crate::analytics::anomaly::budget::Budget;
-use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding, Tuning};
+use crate::analytics::anomaly::detector::{Assessment, Detector, DetectorEntry, Finding, Tuning};
 use crate::analytics::anomaly::series::{SeriesDetector, SeriesEntry};
 use crate::analytics::features::Features;
 use crate::analytics::rolling::state::State;
@@ -108,7 +108,9 @@ struct Stall {
     volume: Runs,
     last_volume: Option<f64>,
     budget: Budget,
-    score: Option<f64>,
+    /// -ln of how seldom the last candle's run is, and from how many on it is told.
+    nats: Option<f64>,
+    threshold: f64,
 }
 
 impl Stall {
@@ -118,7 +120,8 @@ impl Stall {
             volume: Runs::default(),
             last_volume: None,
             budget: Budget::with_floor(tuning, TAIL_MAX),
-            score: None,
+            nats: None,
+            threshold: 0.0,
         }
     }
 }
@@ -137,17 +140,16 @@ impl Detector for Stall {
         } else {
             ("repeated_volume", &mut self.volume, nats[1])
         };
-        let score = 1.0 - libm::exp(-nats);
-        self.score = Some(score);
-        let threshold = self.budget.threshold();
+        self.nats = Some(nats);
+        self.threshold = self.budget.threshold_nats();
         if !self.budget.admit(if runs.told { 0.0 } else { nats }) {
             return;
         }
         runs.told = true;
         found.push(Finding {
             channel,
-            score: score.min(1.0 - f64::EPSILON),
-            threshold,
+            score: score_of(nats),
+            threshold: score_of(self.threshold),
             evidence: Evidence::default()
                 .with("repeats", Fact::Count(i64::try_from(runs.run).unwrap_or(i64::MAX)))
                 .with("share_that_begins", Fact::Number(runs.begins.value()))
@@ -173,11 +175,12 @@ impl Detector for Stall {
             (runs.run, runs.told) = (0, false);
         }
         self.last_volume = None;
-        self.score = None;
+        self.nats = None;
     }
 
-    fn score(&self) -> Option<f64> {
-        self.score
+    fn assessment(&self) -> Option<Assessment> {
+        let assess = |nats| Assessment { score: score_of(nats), nats, threshold: self.threshold };
+        self.nats.map(assess)
     }
 
     fn state(&mut self, state: &mut State<'_>) {
@@ -185,8 +188,14 @@ impl Detector for Stall {
         self.volume.state(state);
         state.option_f64(&mut self.last_volume);
         self.budget.state(state);
-        state.option_f64(&mut self.score);
+        state.option_f64(&mut self.nats);
+        state.f64(&mut self.threshold);
     }
+}
+
+/// Never that a run cannot be.
+fn score_of(nats: f64) -> f64 {
+    (1.0 - libm::exp(-nats)).min(1.0 - f64::EPSILON)
 }
 
 /// [`Runs`] of one value.

@@ -6,7 +6,7 @@
 //! return are no news.
 
 use crate::analytics::anomaly::alarm::{Alarm, Alert, WARM_UP};
-use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding, Tuning};
+use crate::analytics::anomaly::detector::{Assessment, Detector, DetectorEntry, Finding, Tuning};
 use crate::analytics::anomaly::series::{Rest, SeriesDetector, SeriesEntry, Views};
 use crate::analytics::anomaly::sides::{self, CHANNELS, Sides};
 use crate::analytics::estimators::clipped_z::ClippedZ;
@@ -80,8 +80,8 @@ impl Detector for Surprise {
         self.alarm.interrupt();
     }
 
-    fn score(&self) -> Option<f64> {
-        self.alarm.score()
+    fn assessment(&self) -> Option<Assessment> {
+        self.alarm.assessment()
     }
 
     fn state(&mut self, state: &mut State<'_>) {
@@ -207,7 +207,8 @@ mod tests {
         detector.observe(&rows[odd], &mut found);
         let channels: Vec<_> = found.iter().map(|finding| finding.channel).collect();
         assert_eq!(channels, [expected]);
-        assert!(detector.score().is_some_and(|score| score > 0.995), "{:?}", detector.score());
+        let assessment = detector.assessment();
+        assert!(assessment.is_some_and(|is| is.score > 0.995), "{assessment:?}");
     }
 
     #[test]

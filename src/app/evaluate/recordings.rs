@@ -36,6 +36,11 @@ pub struct RecordingArguments {
 }
 
 impl RecordingArguments {
+    /// All of the recordings, under the default configuration or that of their journal.
+    pub fn new(input: InputArguments, intervals: String) -> Self {
+        Self { input, from: None, to: None, intervals: Some(intervals), config: None }
+    }
+
     /// Replays all of it through the ordinary pipelines; `flags` are settings that the command makes.
     pub fn listen(
         &self,
