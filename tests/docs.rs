@@ -103,3 +103,26 @@ fn a_row_is_cut_at_its_bars() {
     assert_eq!(rows(page, "## A"), [["1", "x"], ["2", "y"]]);
     assert_eq!(rows(page, "## C"), Vec::<Vec<String>>::new());
 }
+
+#[test]
+fn every_feature_and_detector_is_described() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/intelligence.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let version = tapewatch::analytics::features::FEATURES_VERSION;
+    assert!(
+        page.contains(&format!("## Features, version {version}\n")),
+        "the page describes another version"
+    );
+    for feature in tapewatch::analytics::features::FEATURES {
+        // Of numbered ones the first is named in full, the others by their endings.
+        let named = match feature.name.rsplit_once('_') {
+            Some((stem, number)) if number.parse::<u32>().is_ok() => format!("`{stem}_1`"),
+            _ => format!("`{}`", feature.name),
+        };
+        assert!(page.contains(&named), "{named} is not described");
+    }
+    for detector in tapewatch::analytics::anomaly::DETECTORS {
+        let named = format!("**{}@{}**", detector.name, detector.version);
+        assert!(page.contains(&named), "{named} is not described");
+    }
+}

@@ -6,7 +6,7 @@
 //! change, and again only after a fresh change was unlikely for a while. Source: Adams and MacKay (2007).
 
 use crate::analytics::anomaly::alarm::{Alarm, Alert, WARM_UP as TAIL_WARM_UP};
-use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding, Tuning};
+use crate::analytics::anomaly::detector::{Assessment, Detector, DetectorEntry, Finding, Tuning};
 use crate::analytics::estimators::bocpd::{Bocpd, BocpdParameters};
 use crate::analytics::estimators::moments::EwMoments;
 use crate::analytics::features::Features;
@@ -148,8 +148,8 @@ impl Detector for ChangePoints {
         self.alarm.interrupt();
     }
 
-    fn score(&self) -> Option<f64> {
-        self.alarm.score()
+    fn assessment(&self) -> Option<Assessment> {
+        self.alarm.assessment()
     }
 
     fn state(&mut self, state: &mut State<'_>) {

@@ -9,7 +9,7 @@
 //! an alarm of that test. Sources: Bifet and Gavalda (2007); Page (1954).
 
 use crate::analytics::anomaly::budget::Budget;
-use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding, Tuning};
+use crate::analytics::anomaly::detector::{Assessment, Detector, DetectorEntry, Finding, Tuning};
 use crate::analytics::anomaly::rarity::Rarity;
 use crate::analytics::estimators::adwin::{Adwin, AdwinParameters, AfterDrift};
 use crate::analytics::estimators::moments::EwMoments;
@@ -182,8 +182,9 @@ impl Detector for Drift {
         self.score = None;
     }
 
-    fn score(&self) -> Option<f64> {
-        self.score
+    fn assessment(&self) -> Option<Assessment> {
+        let threshold = self.budget.threshold_nats();
+        self.score.map(|score| Assessment { score, nats: -libm::log(1.0 - score), threshold })
     }
 
     fn state(&mut self, state: &mut State<'_>) {

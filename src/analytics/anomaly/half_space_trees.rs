@@ -5,7 +5,7 @@
 //! Windows begin anew every 1,024 candles, so that scores move in steps. Source: Tan, Ting and Liu (2011).
 
 use crate::analytics::anomaly::alarm::{Alarm, WARM_UP as TAIL_WARM_UP};
-use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding, Tuning};
+use crate::analytics::anomaly::detector::{Assessment, Detector, DetectorEntry, Finding, Tuning};
 use crate::analytics::anomaly::joint::{DIMENSIONS, JointVector};
 use crate::analytics::estimators::half_space_trees::{HalfSpaceParameters, HalfSpaceTrees};
 use crate::analytics::features::Features;
@@ -64,8 +64,8 @@ impl Detector for Crowding {
         self.alarm.interrupt();
     }
 
-    fn score(&self) -> Option<f64> {
-        self.alarm.score()
+    fn assessment(&self) -> Option<Assessment> {
+        self.alarm.assessment()
     }
 
     fn state(&mut self, state: &mut State<'_>) {

@@ -4,7 +4,7 @@
 //! is comes from the tail of such scores. Source: Guha, Mishra, Roy and Schrijvers (2016).
 
 use crate::analytics::anomaly::alarm::{Alarm, WARM_UP as TAIL_WARM_UP};
-use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding, Tuning};
+use crate::analytics::anomaly::detector::{Assessment, Detector, DetectorEntry, Finding, Tuning};
 use crate::analytics::anomaly::joint::{DIMENSIONS, JointVector};
 use crate::analytics::estimators::random_cut_forest::{RandomCutForest, RandomCutParameters};
 use crate::analytics::features::Features;
@@ -58,8 +58,8 @@ impl Detector for Isolation {
         self.alarm.interrupt();
     }
 
-    fn score(&self) -> Option<f64> {
-        self.alarm.score()
+    fn assessment(&self) -> Option<Assessment> {
+        self.alarm.assessment()
     }
 
     fn state(&mut self, state: &mut State<'_>) {
