@@ -487,7 +487,7 @@ mod tests {
             let mut trades = Vec::new();
             for _ in 0..20 {
                 value *= 1.0 + (random.unit() - 0.5) * 1e-4;
-                let side = if random.word() % 2 == 0 { 0.5 } else { -0.5 };
+                let side = if random.word().is_multiple_of(2) { 0.5 } else { -0.5 };
                 trades.push(value * (1.0 + side * spread));
             }
             reading.close = trades[19];

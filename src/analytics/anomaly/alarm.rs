@@ -7,7 +7,7 @@
 
 use crate::analytics::anomaly::budget::Budget;
 use crate::analytics::anomaly::detector::{Assessment, Tuning};
-use crate::analytics::estimators::spot::{PEAKS, Spot};
+use crate::analytics::estimators::spot::Spot;
 use crate::analytics::rolling::state::State;
 
 /// Strengths of a channel until it has a say.
@@ -17,7 +17,7 @@ pub const SETTLING: u32 = 20;
 /// The share of candles whose oddness the scores are set against, its step, and what it is at least.
 const COMMON: f64 = 0.99;
 const COMMON_STEP: f64 = 0.2;
-/// -ln of [`PEAKS`]: what is less odd is no peak.
+/// -ln of the share of [`PEAKS`](crate::analytics::estimators::spot::PEAKS): what is less odd is none.
 const NATS_MIN: f64 = 3.912_023_005_428_146;
 /// A score says how seldom something is: never that it cannot be.
 const SCORE_MAX: f64 = 1.0 - f64::EPSILON;
@@ -69,23 +69,38 @@ impl<const N: usize> Alarm<N> {
     #[inline]
     pub fn judge(&mut self, strengths: [Option<f64>; N]) -> Option<Alert> {
         self.threshold = self.budget.threshold_nats();
-        let (mut tail, mut channel) = (1.0, 0);
-        for (place, (spot, strength)) in self.spots.iter_mut().zip(strengths).enumerate() {
-            let Some(strength) = strength else { continue };
-            let of_channel = spot.tail(strength);
-            if of_channel < tail {
-                (tail, channel) = (of_channel, place);
+        // The largest by its quantile, compared without dividing: above 1 it is a peak.
+        let (mut strongest, mut quantile) = (0.0, 0.0);
+        let mut peaks = false;
+        for (spot, strength) in self.spots.iter().zip(strengths) {
+            let Some(strength) = strength.filter(|_| spot.is_warm()) else { continue };
+            let own = spot.quantile();
+            peaks |= strength > own;
+            if strength * quantile >= strongest * own {
+                (strongest, quantile) = (strength, own);
             }
-            spot.learn(strength);
         }
-        if tail < PEAKS {
-            return self.consider(tail, channel);
+        if peaks {
+            let alert = self.consider(strengths);
+            self.learn(strengths);
+            return alert;
         }
-        // Here the tail only keeps the order: 1 - tail does too, and needs no logarithm.
-        self.nats = self.is_warm().then(|| NATS_MIN * (1.0 - tail));
+        // Here a strength only keeps the order.
+        let share = if quantile > 0.0 { strongest / quantile } else { 0.0 };
+        self.nats = self.is_warm().then_some(NATS_MIN * share);
         self.common = (self.common - COMMON_STEP * (1.0 - COMMON)).max(NATS_MIN);
         self.pass();
+        self.learn(strengths);
         None
+    }
+
+    #[inline]
+    fn learn(&mut self, strengths: [Option<f64>; N]) {
+        for (spot, strength) in self.spots.iter_mut().zip(strengths) {
+            if let Some(strength) = strength {
+                spot.learn(strength);
+            }
+        }
     }
 
     /// A candle that is not told.
@@ -99,7 +114,14 @@ impl<const N: usize> Alarm<N> {
     }
 
     #[cold]
-    fn consider(&mut self, tail: f64, channel: usize) -> Option<Alert> {
+    fn consider(&mut self, strengths: [Option<f64>; N]) -> Option<Alert> {
+        let (mut tail, mut channel) = (1.0, 0);
+        for (place, (spot, strength)) in self.spots.iter().zip(strengths).enumerate() {
+            let of_channel = strength.map_or(1.0, |strength| spot.tail(strength));
+            if of_channel < tail {
+                (tail, channel) = (of_channel, place);
+            }
+        }
         // Far out the tail is zero to a float: then it is as seldom as a float can say.
         let nats = -libm::log(tail.max(f64::MIN_POSITIVE));
         self.nats = Some(nats);

@@ -63,21 +63,21 @@ impl Novelty {
 impl Detector for Novelty {
     fn observe(&mut self, features: &Features, found: &mut Vec<Finding>) {
         let values = self.sides.of(features);
-        let before = self.envelopes.each_ref().map(Envelope::bounds);
         let mut strengths = [None; 4];
-        for ((strength, envelope), value) in strengths.iter_mut().zip(&mut self.envelopes).zip(values) {
+        for ((strength, envelope), value) in strengths.iter_mut().zip(&self.envelopes).zip(values) {
             // From the middle of the band on: half a width is its bound.
             *strength =
                 value.and_then(|value| envelope.outside(value)).map(|outside| (outside + 0.5).max(0.0));
         }
         if let Some(alert) = self.alarm.judge(strengths) {
+            let strength = strengths[alert.channel].unwrap_or_default();
             let value = values[alert.channel].unwrap_or_default();
-            found.push(finding(
-                &alert,
-                value,
-                before[alert.channel],
-                strengths[alert.channel].unwrap_or_default(),
-            ));
+            found.push(finding(&alert, value, self.envelopes[alert.channel].bounds(), strength));
+        }
+        for (envelope, value) in self.envelopes.iter_mut().zip(values) {
+            if let Some(value) = value {
+                envelope.learn(value);
+            }
         }
     }
 
@@ -155,9 +155,10 @@ impl SeriesNovelty {
     /// How far the furthest view lies outside of its band, in widths: before the rest rule.
     fn novelty(&mut self, at: UnixNanos, value: f64) -> f64 {
         let views = self.views.of(at, value);
-        let novelties = self.envelopes.iter_mut().zip(views).map(|(envelope, view)| {
-            view.and_then(|view| envelope.outside(view)).unwrap_or_default().max(0.0)
-        });
+        let novelties =
+            self.envelopes.iter_mut().zip(views).map(|(envelope, view)| {
+                view.and_then(|view| envelope.update(view)).unwrap_or_default().max(0.0)
+            });
         novelties.fold(0.0, f64::max)
     }
 }

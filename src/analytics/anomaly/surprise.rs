@@ -65,13 +65,18 @@ impl Detector for Surprise {
     fn observe(&mut self, features: &Features, found: &mut Vec<Finding>) {
         let values = self.sides.of(features);
         let mut strengths = [None; 4];
-        for ((strength, channel), value) in strengths.iter_mut().zip(&mut self.channels).zip(values) {
+        for ((strength, channel), value) in strengths.iter_mut().zip(&self.channels).zip(values) {
             *strength = value.and_then(|value| channel.distance(value)).map(f64::abs);
         }
         if let Some(alert) = self.alarm.judge(strengths) {
-            let channel = &self.channels[alert.channel];
+            let strength = strengths[alert.channel].unwrap_or_default();
             let value = values[alert.channel].unwrap_or_default();
-            found.push(finding(&alert, value, channel, strengths[alert.channel].unwrap_or_default()));
+            found.push(finding(&alert, value, &self.channels[alert.channel], strength));
+        }
+        for (channel, value) in self.channels.iter_mut().zip(values) {
+            if let Some(value) = value {
+                channel.learn(value);
+            }
         }
     }
 
@@ -157,7 +162,7 @@ impl SeriesDetector for SeriesSurprise {
     fn update(&mut self, at: UnixNanos, value: f64) -> f64 {
         let views = self.views.of(at, value);
         let distances = self.channels.iter_mut().zip(views);
-        let distances = distances.filter_map(|(channel, view)| channel.distance(view?)).map(f64::abs);
+        let distances = distances.filter_map(|(channel, view)| channel.update(view?)).map(f64::abs);
         let furthest = distances.fold(0.0, f64::max).min(FURTHEST);
         let tail = self.spot.tail(furthest);
         self.spot.learn(furthest);

@@ -54,7 +54,7 @@ impl DayProfile {
             }
             stretch.day = day;
         }
-        let residual = (stretch.days > 0).then(|| value - stretch.mean);
+        let residual = (stretch.days > 0).then_some(value - stretch.mean);
         stretch.sum += value;
         stretch.count += 1;
         residual

@@ -32,38 +32,50 @@ impl Envelope {
         Self { warm_up, cap, keep, seen: 0, low: 0.0, high: 0.0, mean: 0.0 }
     }
 
-    /// Takes a finite value; gives back how many widths of the band it lies outside, below 0 and down to a half
-    /// inside; 1 where a flat stream moves. `None` while warming up.
+    /// How many widths of the band a finite value lies outside, below 0 and down to a half inside; 1 where a flat
+    /// stream moves. `None` while warming up.
     #[inline]
-    pub fn outside(&mut self, value: f64) -> Option<f64> {
-        if self.seen == 0 {
-            (self.low, self.high, self.mean) = (value, value, value);
+    pub fn outside(&self, value: f64) -> Option<f64> {
+        if self.seen < self.warm_up {
+            return None;
         }
         let width = self.high - self.low;
-        let warm = self.seen >= self.warm_up;
         let outside = (value - self.high).max(self.low - value);
-        let novelty = if width > 0.0 {
+        Some(if width > 0.0 {
             outside / width
         } else if outside > 0.0 {
             1.0
         } else {
             -0.5
-        };
+        })
+    }
+
+    /// Takes a finite value.
+    #[inline]
+    pub fn learn(&mut self, value: f64) {
+        if self.seen == 0 {
+            (self.low, self.high, self.mean) = (value, value, value);
+        }
+        let width = self.high - self.low;
         let weight = if self.seen >= 999 { MEAN_WEIGHT_MIN } else { 1.0 / (self.seen + 1) as f64 };
         self.mean += weight * (value - self.mean);
         if self.keep < 1.0 {
             self.high = self.mean + (self.high - self.mean) * self.keep;
             self.low = self.mean + (self.low - self.mean) * self.keep;
         }
-        if warm && width > 0.0 {
-            self.high = self.high.max(value.min(self.high + self.cap * width));
-            self.low = self.low.min(value.max(self.low - self.cap * width));
-        } else {
-            self.high = self.high.max(value);
-            self.low = self.low.min(value);
-        }
+        let capped = self.seen >= self.warm_up && width > 0.0;
+        let reach = if capped { self.cap * width } else { f64::INFINITY };
+        self.high = self.high.max(value.min(self.high + reach));
+        self.low = self.low.min(value.max(self.low - reach));
         self.seen += 1;
-        warm.then_some(novelty)
+    }
+
+    /// [`Self::outside`] of a value that is then learned.
+    #[inline]
+    pub fn update(&mut self, value: f64) -> Option<f64> {
+        let outside = self.outside(value);
+        self.learn(value);
+        outside
     }
 
     /// The bounds as they are now.
@@ -92,7 +104,7 @@ mod tests {
     #[test]
     fn what_lies_outside_is_measured_in_widths() {
         let mut envelope = Envelope::new(2, None, 1.0);
-        let novelties = [0.0, 10.0, 5.0, 10.0, 15.0, -5.0, 200.0, 35.0].map(|value| envelope.outside(value));
+        let novelties = [0.0, 10.0, 5.0, 10.0, 15.0, -5.0, 200.0, 35.0].map(|value| envelope.update(value));
         let expected = [-0.5, 0.0, 0.5, 5.0 / 15.0, 185.0 / 20.0, 0.0].map(Some);
         // 200 widens the band of 20 to 40: 35 lies at its bound.
         assert_eq!((&novelties[..2], &novelties[2..]), (&[None, None][..], &expected[..]));
@@ -102,7 +114,7 @@ mod tests {
     #[test]
     fn a_flat_stream_that_moves_is_wholly_new() {
         let mut envelope = Envelope::new(3, None, 1.0);
-        let novelties = [7.0, 7.0, 7.0, 7.0, 7.5].map(|value| envelope.outside(value));
+        let novelties = [7.0, 7.0, 7.0, 7.0, 7.5].map(|value| envelope.update(value));
         assert_eq!(novelties, [None, None, None, Some(-0.5), Some(1.0)]);
     }
 
@@ -112,18 +124,18 @@ mod tests {
             (Envelope::new(10, Some(500.0), 1.0), Envelope::new(10, None, 1.0));
         let mut random = Random(1);
         for envelope in [&mut forgetting, &mut keeping] {
-            (0..100).for_each(|_| _ = envelope.outside(10.0 * random.unit()));
-            (0..5_000).for_each(|_| _ = envelope.outside(4.0 + random.unit()));
+            (0..100).for_each(|_| _ = envelope.update(10.0 * random.unit()));
+            (0..5_000).for_each(|_| _ = envelope.update(4.0 + random.unit()));
         }
-        assert!(forgetting.outside(8.0) > Some(1.0));
-        assert!(keeping.outside(8.0) < Some(0.0));
+        assert!(forgetting.update(8.0) > Some(1.0));
+        assert!(keeping.update(8.0) < Some(0.0));
     }
 
     #[test]
     fn saved_in_the_middle_it_goes_on_as_if_nothing_had_happened() {
         let mut random = Random(4);
         let mut envelope = Envelope::new(20, Some(100.0), 0.5);
-        (0..57).for_each(|_| _ = envelope.outside(random.unit()));
+        (0..57).for_each(|_| _ = envelope.update(random.unit()));
         let mut words = Vec::new();
         envelope.state(&mut State::Save(&mut words));
         let mut restored = Envelope::new(20, Some(100.0), 0.5);
@@ -132,7 +144,7 @@ mod tests {
         assert_eq!(state.finish(), Ok(()));
         for _ in 0..200 {
             let value = random.unit() * 1.2;
-            assert_eq!(envelope.outside(value), restored.outside(value));
+            assert_eq!(envelope.update(value), restored.update(value));
         }
     }
 }

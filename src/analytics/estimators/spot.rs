@@ -37,6 +37,8 @@ pub struct Spot {
     quantile: f64,
     peaks: Window,
     fit: Gpd,
+    /// Of the quantile, in units of the values: follows from the fit.
+    step: f64,
     /// Values that still belong to the last peak.
     clustered: u32,
 }
@@ -49,6 +51,7 @@ impl Spot {
             quantile: 0.0,
             peaks: Window::new(KEPT),
             fit: Gpd { shape: 0.0, scale: 1.0 },
+            step: STEP,
             clustered: 0,
         }
     }
@@ -94,13 +97,12 @@ impl Spot {
             return;
         }
         let excess = value - self.quantile;
-        let step = STEP * self.fit.scale / (1.0 - self.fit.shape);
         if excess > 0.0 {
-            self.quantile += step * (1.0 - PEAKS);
+            self.quantile += self.step * (1.0 - PEAKS);
             self.take_peak(excess);
         } else {
             // No value lies below zero.
-            self.quantile = (self.quantile - step * PEAKS).max(0.0);
+            self.quantile = (self.quantile - self.step * PEAKS).max(0.0);
         }
     }
 
@@ -132,17 +134,23 @@ impl Spot {
     }
 
     fn refit(&mut self) {
+        let count = self.peaks.len() as f64;
         let (older, newer) = self.peaks.as_slices();
-        let count = (older.len() + newer.len()) as f64;
-        let all = || older.iter().chain(newer);
-        let mean = all().sum::<f64>() / count;
-        let variance = all().map(|x| (x - mean) * (x - mean)).sum::<f64>() / count;
+        let (sums, squares) =
+            [older, newer].map(sums).into_iter().fold((0.0, 0.0), |a, b| (a.0 + b.0, a.1 + b.1));
+        let mean = sums / count;
+        let variance = squares / count - mean * mean;
         if mean <= 0.0 {
             return;
         }
         let ratio = if variance > 0.0 { mean * mean / variance } else { 1.0 };
         let fit = Gpd { shape: 0.5 * (1.0 - ratio), scale: 0.5 * mean * (1.0 + ratio) };
         self.fit = fit.clamped(SHAPES[0], SHAPES[1]);
+        self.set_step();
+    }
+
+    fn set_step(&mut self) {
+        self.step = STEP * self.fit.scale / (1.0 - self.fit.shape);
     }
 
     /// Visits every word of mutable state.
@@ -153,7 +161,20 @@ impl Spot {
         state.f64(&mut self.fit.shape);
         state.f64(&mut self.fit.scale);
         state.u32(&mut self.clustered);
+        self.set_step();
     }
+}
+
+/// Of the values and of their squares: in four lanes, so that no addition waits for the one before.
+fn sums(values: &[f64]) -> (f64, f64) {
+    let mut lanes = [(0.0, 0.0); 4];
+    for four in values.chunks(4) {
+        for (lane, value) in lanes.iter_mut().zip(four) {
+            lane.0 += value;
+            lane.1 += value * value;
+        }
+    }
+    lanes.into_iter().fold((0.0, 0.0), |all, lane| (all.0 + lane.0, all.1 + lane.1))
 }
 
 /// [`Spot`] on what remains of a value once the mean of those before it is taken off, either way.
