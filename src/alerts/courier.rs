@@ -70,7 +70,7 @@ pub async fn send(client: &reqwest::Client, config: &ChannelConfig, notification
     match request.send().await {
         Ok(response) => {
             let retry_after = response.headers().get("retry-after").and_then(|value| value.to_str().ok());
-            channel::answer(response.status().as_u16(), retry_after)
+            channel::answer(response.status().as_u16(), retry_after, clock::now())
         }
         // The address is a secret: it is taken out of the error.
         Err(error) => {

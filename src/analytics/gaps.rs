@@ -364,14 +364,14 @@ impl Gaps {
             }
             remains = true;
             self.add_span(from, to);
-            // A venue that gives some of it may give the rest: it is open again.
-            let mut rest = Hole { last: to_id, from, to, claimed: None, unfillable: None };
+            // A trade that came from elsewhere does not make the venue give the others.
+            let mut rest = Hole { last: to_id, from, to, claimed: None, unfillable: hole.unfillable };
             if hole.claimed.is_some() {
                 let id = keeps
                     .take()
                     .unwrap_or_else(|| identity(&self.instrument, GapKind::Ids, &from_id.to_string()));
                 rest.claimed = Some(id);
-                self.tell_ids(id, from_id, &rest, GapState::Open);
+                self.tell_ids(id, from_id, &rest, rest.gap_state());
             } else if from_id != first {
                 // The deadline of the whole still stands under its first id; the piece gets the same.
                 let deadline = self.suspects.iter().find(|s| s.1 == first).map(|s| s.0);
@@ -610,7 +610,11 @@ mod tests {
         assert_eq!(gaps.waited_for(UnixNanos(now.0 + UNFILLABLE_COUNTS_NANOS - 1)), 4);
         assert_eq!(gaps.waited_for(UnixNanos(now.0 + UNFILLABLE_COUNTS_NANOS)), 2);
         gaps.fill(7, UnixNanos(50), &mut None);
-        assert_eq!(told(&mut gaps), ["ids 6..6 10-50 open", "ids 8..9 50-90 open"]);
+        // A trade that came from elsewhere: what is left is as little to be had as before.
+        let left = gaps.told.clone();
+        assert!(left.iter().all(|gap| gap.reason == Some(Unfillable::OutOfReach)), "{left:?}");
+        assert_eq!(told(&mut gaps), ["ids 6..6 10-50 unfillable", "ids 8..9 50-90 unfillable"]);
+        assert_eq!(gaps.waited_for(UnixNanos(now.0 + UNFILLABLE_COUNTS_NANOS)), 2, "and counted no longer");
         gaps.give_up(0, u64::MAX, Unfillable::Refused, now);
         assert_eq!(gaps.take_told().unwrap().len(), 5);
         for (id, at) in [(5, 20), (6, 30), (8, 60), (9, 70), (20, 96), (21, 97), (22, 98)] {

@@ -3,6 +3,8 @@
 //!
 //! Told once for each gap, and once for each time a subscription goes silent.
 
+use std::collections::VecDeque;
+
 use crate::analytics::rolling::state::State;
 use crate::analytics::signals::rule::{Occasion, Rule, RuleEntry, Scope, Verdict, any};
 use crate::domain::event::WatchStatus;
@@ -18,15 +20,35 @@ pub const ENTRY: RuleEntry = RuleEntry {
     severity: Severity::Warning,
     parameters: &[],
     check: any,
-    build: |settings| Box::new(DataQuality { severity: settings.severity, last: WatchStatus::Live }),
+    build: |settings| {
+        Box::new(DataQuality { severity: settings.severity, last: WatchStatus::Live, told: VecDeque::new() })
+    },
 };
+
+/// Gaps that are remembered: what is left of one that was partly filled is not told again.
+const GAPS_MAX: usize = 64;
 
 struct DataQuality {
     severity: Severity,
     last: WatchStatus,
+    /// First and last missing ids of the gaps told last, the oldest first.
+    told: VecDeque<(u64, u64)>,
 }
 
 impl DataQuality {
+    /// Whether the gap is part of one that was told; it is told from now on.
+    fn is_told(&mut self, gap: &Gap) -> bool {
+        let Some((first, last)) = gap.first_missing_id.zip(gap.last_missing_id) else { return false };
+        if self.told.iter().any(|told| told.0 <= first && last <= told.1) {
+            return true;
+        }
+        if self.told.len() == GAPS_MAX {
+            self.told.pop_front();
+        }
+        self.told.push_back((first, last));
+        false
+    }
+
     fn of_gap(&self, gap: &Gap) -> Verdict {
         let mut evidence = Evidence::default()
             .with("gap_id", Fact::Text(gap.id.to_string().into()))
@@ -61,7 +83,10 @@ impl Rule for DataQuality {
     fn consider(&mut self, occasion: &Occasion<'_>) -> Option<Verdict> {
         match occasion {
             Occasion::Candle(_) => None,
-            Occasion::Gap(gap) => (gap.state == GapState::Unfillable).then(|| self.of_gap(gap)),
+            Occasion::Gap(gap) => {
+                let is_news = gap.state == GapState::Unfillable && !self.is_told(gap);
+                is_news.then(|| self.of_gap(gap))
+            }
             Occasion::Status { at, status } => {
                 if std::mem::replace(&mut self.last, *status) == *status {
                     return None;
@@ -86,5 +111,51 @@ impl Rule for DataQuality {
         let mut at = WatchStatus::ALL.iter().position(|&status| status == self.last).unwrap_or(0);
         state.index(&mut at, WatchStatus::ALL.len() - 1);
         self.last = WatchStatus::ALL[at];
+        let mut len = self.told.len();
+        state.index(&mut len, GAPS_MAX);
+        self.told.resize(len, (0, 0));
+        for (first, last) in &mut self.told {
+            state.word(first);
+            state.word(last);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::event::Unfillable;
+    use crate::domain::output::{GapId, GapKind};
+
+    fn gap(first: u64, last: u64, state: GapState) -> Gap {
+        Gap {
+            id: GapId(first),
+            kind: GapKind::Ids,
+            first_missing_id: Some(first),
+            last_missing_id: Some(last),
+            from: UnixNanos(1),
+            to: UnixNanos(2),
+            state,
+            reason: (state == GapState::Unfillable).then_some(Unfillable::NotAtVenue),
+        }
+    }
+
+    #[test]
+    fn what_is_left_of_a_gap_is_not_told_again() {
+        let mut rule =
+            DataQuality { severity: Severity::Warning, last: WatchStatus::Live, told: VecDeque::new() };
+        let mut tells =
+            |first, last, state| rule.consider(&Occasion::Gap(&gap(first, last, state))).is_some();
+        assert!(!tells(5, 9, GapState::Open));
+        assert!(tells(5, 9, GapState::Unfillable));
+        assert!(!tells(5, 6, GapState::Unfillable) && !tells(8, 9, GapState::Unfillable));
+        assert!(tells(20, 22, GapState::Unfillable));
+        let mut words = Vec::new();
+        rule.state(&mut State::Save(&mut words));
+        let mut again =
+            DataQuality { severity: Severity::Warning, last: WatchStatus::Stale, told: VecDeque::new() };
+        let mut state = State::load(&words);
+        again.state(&mut state);
+        assert_eq!((state.finish(), again.last, again.told), (Ok(()), rule.last, rule.told.clone()));
     }
 }
