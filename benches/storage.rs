@@ -36,6 +36,7 @@ use tapewatch::storage::history::{History, SeriesQuery, Span};
 use tapewatch::storage::questdb::client::Client;
 use tapewatch::storage::questdb::encoder::Encoder;
 use tapewatch::storage::questdb::gap_places::GapPlaces;
+use tapewatch::storage::questdb::open_forecasts::OpenForecasts;
 use tapewatch::storage::questdb::schema;
 use tapewatch::storage::questdb::sink::{QuestDb, Voices};
 
@@ -269,7 +270,8 @@ fn encode(count: u64) {
         bytes += buffer.len();
         let bare = begun.elapsed().as_nanos() as f64 / count as f64;
         let gaps = GapPlaces::open(&folder.path().join("gaps")).unwrap();
-        let mut encoder = Encoder::new(&roster, gaps);
+        let forecasts = OpenForecasts::open(&folder.path().join("forecasts")).unwrap();
+        let mut encoder = Encoder::new(&roster, gaps, forecasts);
         let begun = ThreadTime::now();
         let mut encoded = 0;
         for part in batches.chunks(160) {

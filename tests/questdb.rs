@@ -11,7 +11,7 @@ use tapewatch::domain::candle::{Candle, CandleState, Ohlc, Origin};
 use tapewatch::domain::decimal::{Price, Quantity, QuoteVolume, Volume};
 use tapewatch::domain::event::{Side, Trade, TradeId};
 use tapewatch::domain::insight::{
-    Anomaly, Evidence, Fact, Forecast, InsightId, Role, Severity, Signal, SignalKind, Target,
+    Anomaly, Evidence, Fact, Forecast, InsightId, Outcome, Role, Severity, Signal, SignalKind, Target,
 };
 use tapewatch::domain::output::{DataState, Gap, GapId, GapKind, GapState, Position};
 use tapewatch::domain::time::UnixNanos;
@@ -431,4 +431,42 @@ fn a_database_that_lags_says_so_and_takes_older_rows_beside_newer_ones() {
     let questdb = rig.start(&server);
     assert_eq!(questdb.sink().kept(), Some(BTreeMap::new()), "a table was gone, and all is told again");
     drop(questdb);
+}
+
+/// A row is replaced as a whole: the outcome of a forecast must not cost its other columns, after a restart neither.
+#[test]
+fn an_outcome_completes_the_row_of_its_forecast() {
+    let Some(server) = questdb::start() else { return };
+    let rig = Rig::new();
+    let Told::Forecast(made) = forecast() else { unreachable!("it is one") };
+    let outcome = |actual: f64| {
+        Told::Outcome(Box::new(Outcome {
+            id: made.id,
+            interval: made.interval,
+            target: made.target,
+            model: made.model.clone(),
+            role: made.role,
+            horizon: made.horizon,
+            made_at: made.made_at,
+            target_at: made.target_at,
+            actual,
+        }))
+    };
+    let columns =
+        "SELECT id, forecast, lower, upper, naive, skill, revision, cause_seq, actual FROM forecasts";
+    let questdb = rig.start(&server);
+    offer(&questdb, vec![(0, forecast())]);
+    wait_for("the forecast was readable", || server.rows(columns).len() == 1);
+    let before = server.rows(columns);
+    assert!(before[0].ends_with(" null"), "{before:?}");
+    drop(questdb);
+    let questdb = rig.start(&server);
+    offer(&questdb, vec![(0, outcome(4.25))]);
+    wait_for("the outcome was readable", || server.rows(columns)[0].ends_with(" 4.25"));
+    let after = server.rows(columns);
+    assert_eq!(after, [before[0].strip_suffix("null").unwrap().to_owned() + "4.25"]);
+    // What a start tells again changes nothing.
+    offer(&questdb, vec![(0, forecast()), (0, outcome(4.25)), (1, trade(1))]);
+    wait_for("all was readable", || server.rows("SELECT count() FROM trades") == ["1"]);
+    wait_for("the row is whole", || server.rows(columns) == after);
 }

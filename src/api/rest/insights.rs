@@ -234,7 +234,10 @@ pub async fn forecasts(request: HttpRequest, api: web::Data<Api>) -> Answer {
         found.sort_by_key(|(forecast, _)| (forecast.made_at, forecast.id));
         let mut rows = Rows::new("forecasts");
         for (forecast, cause_seq) in cut(found, &span) {
-            rows.row(|out| shape::forecast(api.board.label(watch), &forecast, cause_seq, out));
+            rows.row(|out| {
+                shape::forecast(api.board.label(watch), &forecast, cause_seq, out);
+                out.extend_from_slice(b",\"actual\":null");
+            });
         }
         Ok(rows.end_page(None))
     })

@@ -219,6 +219,8 @@ pub struct ForecastRow {
     revision: u32,
     data_state: String,
     cause_seq: u64,
+    /// What came true, in the unit of `forecast`; null where that is not known (yet), left out where it cannot be.
+    actual: Option<f64>,
 }
 
 #[derive(ToSchema)]

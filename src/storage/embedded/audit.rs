@@ -27,18 +27,22 @@ use crate::storage::error::StorageError;
 const TELLINGS: &str = "
 CREATE TABLE told (key BLOB PRIMARY KEY, at INTEGER NOT NULL, body BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE late (key BLOB NOT NULL, body BLOB NOT NULL);
+CREATE INDEX late_keys ON late (key);
 BEGIN";
 /// Of a key that is told again the last counts.
 const TOLD: &str = "INSERT INTO told VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET body = excluded.body";
 /// An insight is never amended.
 const TOLD_ONCE: &str = "INSERT INTO told VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
 const LATE: &str = "INSERT INTO late VALUES (?1, ?2)";
-const INDEX: &str = "COMMIT; CREATE INDEX late_keys ON late (key)";
 /// Between two cells of a body, and instead of one that is null.
 const BETWEEN: u8 = 0x1f;
 const NULL: &[u8] = &[0];
 /// A cell that is shown is cut after so many characters.
 const SHOWN_CHARS: usize = 300;
+
+/// Tables with rows of their own.
+const SCANNED: [Table; 6] =
+    [Table::Candles, Table::Indicators, Table::Gaps, Table::Anomalies, Table::Forecasts, Table::Signals];
 
 /// What was compared.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -119,6 +123,9 @@ impl Audit {
             return Ok(());
         }
         let table = self.row.table;
+        if table == Table::Outcomes {
+            return self.hear_outcome(partition, telling);
+        }
         let interval = self.row.interval.map_or_else(String::new, |interval| interval.to_string());
         let mut cells = self.row.cells();
         self.body.clear();
@@ -129,6 +136,9 @@ impl Audit {
         key(table, self.row.at, &instrument.to_string(), &interval, &extra, &mut self.key);
         for cell in cells {
             put(&bytes_of(cell), &mut self.body);
+        }
+        if table == Table::Forecasts {
+            put(NULL, &mut self.body); // its outcome
         }
         let must = self.kept.get(&partition).is_some_and(|kept| telling.at <= *kept);
         let done = match (must, is_amended(table)) {
@@ -143,17 +153,46 @@ impl Audit {
         done.map(drop).map_err(StorageError::sqlite(&self.path, "compare"))
     }
 
+    /// What became of a forecast, whose row changes by it; nothing where that was told before the audit began.
+    fn hear_outcome(&mut self, partition: u32, telling: &Telling) -> Result<(), StorageError> {
+        let instrument = self.roster.instrument(telling.watch).to_string();
+        let interval = self.row.interval.map_or_else(String::new, |interval| interval.to_string());
+        let mut cells = self.row.cells().map(bytes_of);
+        let (id, actual) = (cells.next().unwrap_or_default(), cells.next().unwrap_or_default());
+        key(Table::Forecasts, self.row.at, &instrument, &interval, &id, &mut self.key);
+        let must = self.kept.get(&partition).is_some_and(|kept| telling.at <= *kept);
+        let (told, row_key) = (&self.told, &self.key);
+        let change = || -> rusqlite::Result<()> {
+            let fixed = "SELECT body FROM told WHERE key = ?1";
+            let late = "SELECT body FROM late WHERE key = ?1";
+            for (sql, is_fixed) in [(fixed, true), (late, false)] {
+                let body: Option<Vec<u8>> =
+                    told.prepare_cached(sql)?.query_row([row_key], |row| row.get(0)).optional()?;
+                let Some(mut body) = body else { continue };
+                body.truncate(body.iter().rposition(|byte| *byte == BETWEEN).unwrap_or(body.len()));
+                put(&actual, &mut body);
+                if must && is_fixed {
+                    let sql = "UPDATE told SET body = ?2 WHERE key = ?1";
+                    return told.prepare_cached(sql)?.execute(params![row_key, body]).map(drop);
+                }
+                return told.prepare_cached(LATE)?.execute(params![row_key, body]).map(drop);
+            }
+            Ok(())
+        };
+        change().map_err(StorageError::sqlite(&self.path, "compare"))
+    }
+
     /// Compares; all was heard. `whole`: what the replay does not know of, nobody told.
     pub fn finish(self, whole: bool) -> Result<Compared, StorageError> {
         let error = |source| StorageError::sqlite(&self.path, "compare")(source);
-        self.told.execute_batch(INDEX).map_err(error)?;
+        self.told.execute_batch("COMMIT").map_err(error)?;
         self.compare(whole).map_err(error)
     }
 
     fn compare(&self, whole: bool) -> rusqlite::Result<Compared> {
         let mut compared = Compared::default();
         let mut found = 0;
-        for table in Table::ALL {
+        for table in SCANNED {
             let difference = self.scan(table, |row| {
                 let known_until = row.watch.and_then(|watch| self.known_until.get(&watch));
                 let is_reached = known_until.map_or(whole, |known_until| row.at > known_until.0);
@@ -215,7 +254,7 @@ impl Audit {
             return Ok(None);
         }
         self.told.execute_batch("CREATE TABLE stored (key BLOB PRIMARY KEY) WITHOUT ROWID; BEGIN")?;
-        for table in Table::ALL {
+        for table in SCANNED {
             self.scan(table, |row| {
                 let sql = "INSERT OR IGNORE INTO stored VALUES (?1)";
                 self.told.prepare_cached(sql)?.execute([&row.key]).map(|_| None)
@@ -330,10 +369,10 @@ fn stored_sql(table: Table) -> &'static str {
              JOIN instruments n ON n.id = t.instrument LEFT JOIN intervals i ON i.id = t.interval"
         }
         Table::Forecasts => {
-            "SELECT t.at, n.name, i.name, t.id, t.kind, t.severity, t.fields FROM forecasts t \
+            "SELECT t.at, n.name, i.name, t.id, t.kind, t.severity, t.fields, t.actual FROM forecasts t \
              JOIN instruments n ON n.id = t.instrument LEFT JOIN intervals i ON i.id = t.interval"
         }
-        Table::Signals => {
+        Table::Signals | Table::Outcomes => {
             "SELECT t.at, n.name, i.name, t.id, t.kind, t.severity, t.fields FROM signals t \
              JOIN instruments n ON n.id = t.instrument LEFT JOIN intervals i ON i.id = t.interval"
         }
@@ -361,7 +400,8 @@ fn columns(table: Table) -> &'static [&'static str] {
         Table::Gaps => {
             &["cause_seq", "kind", "first_missing_id", "last_missing_id", "from", "to", "state", "reason"]
         }
-        Table::Anomalies | Table::Forecasts | Table::Signals => &["kind", "severity", "fields"],
+        Table::Forecasts => &["kind", "severity", "fields", "actual"],
+        Table::Anomalies | Table::Signals | Table::Outcomes => &["kind", "severity", "fields"],
     }
 }
 
@@ -445,7 +485,9 @@ mod tests {
     use super::*;
     use crate::domain::told::Told;
     use crate::storage::embedded::store::Store;
-    use crate::storage::history::trial::{MINUTE, START, batch, roster, telling, told_candle};
+    use crate::storage::history::trial::{
+        MINUTE, START, batch, roster, telling, told_candle, told_forecast, told_outcome,
+    };
 
     /// Revision of the candle of each minute, by the position of its cause.
     type Tellings = [(u64, i64, u32)];
@@ -505,6 +547,32 @@ mod tests {
             "is in the store, and the replay does not tell it",
         );
         check_differs(&[(1, 0, 3)], 0, &[(1, 0, 0)], "revision is 3 in the store, and 0 in the replay");
+    }
+
+    #[test]
+    fn a_forecast_is_held_against_what_became_of_it() {
+        let compared = |stored: Vec<Telling>, kept_at: u64, told: Vec<Telling>| {
+            let (folder, own) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let mut store = Store::open(folder.path(), &roster()).unwrap();
+            let covered = BTreeMap::from([(0, Position(kept_at))]);
+            store.write_up_to([&*batch(stored)].into_iter(), &covered, true).unwrap();
+            let mut audit = Audit::begin(folder.path(), &roster(), own.path()).unwrap().unwrap();
+            audit.reach(Watch(0), UnixNanos(i64::MIN));
+            told.iter().for_each(|telling| audit.hear(0, telling).unwrap());
+            audit.finish(true).unwrap().difference
+        };
+        let made = || telling(0, 1, told_forecast(7, 0));
+        let ended = |actual: f64| telling(0, 5, told_outcome(7, 0, actual));
+        assert_eq!(compared(vec![made(), ended(2.5)], 5, vec![made(), ended(2.5)]), None);
+        for stored in [vec![], vec![made()], vec![made(), ended(2.5)]] {
+            assert_eq!(compared(stored, 0, vec![made(), ended(2.5)]), None);
+        }
+        assert_eq!(compared(vec![made()], 4, vec![made(), ended(2.5)]), None, "the outcome was not kept yet");
+        let check = |difference: Option<String>, words: &str| {
+            assert!(difference.as_ref().is_some_and(|said| said.contains(words)), "{difference:?}");
+        };
+        check(compared(vec![made()], 5, vec![made(), ended(2.5)]), "actual is null in the store, and 2.5 in");
+        check(compared(vec![made(), ended(3.5)], 0, vec![made(), ended(2.5)]), "actual is 3.5 in the store");
     }
 
     #[test]

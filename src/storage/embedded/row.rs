@@ -21,11 +21,20 @@ pub enum Table {
     Anomalies,
     Forecasts,
     Signals,
+    /// What became of forecasts: changes of their rows.
+    Outcomes,
 }
 
 impl Table {
-    pub const ALL: [Self; 6] =
-        [Self::Candles, Self::Indicators, Self::Gaps, Self::Anomalies, Self::Forecasts, Self::Signals];
+    pub const ALL: [Self; 7] = [
+        Self::Candles,
+        Self::Indicators,
+        Self::Gaps,
+        Self::Anomalies,
+        Self::Forecasts,
+        Self::Signals,
+        Self::Outcomes,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -35,6 +44,7 @@ impl Table {
             Self::Anomalies => "anomalies",
             Self::Forecasts => "forecasts",
             Self::Signals => "signals",
+            Self::Outcomes => "outcomes",
         }
     }
 }
@@ -95,7 +105,8 @@ impl Row {
             Told::Anomaly(_) => Some(Table::Anomalies),
             Told::Forecast(_) => Some(Table::Forecasts),
             Told::Signal(_) => Some(Table::Signals),
-            Told::Trade(_) | Told::Outcome(_) | Told::Score(_) | Told::Refused { .. } => None,
+            Told::Outcome(_) => Some(Table::Outcomes),
+            Told::Trade(_) | Told::Score(_) | Told::Refused { .. } => None,
         }
     }
 
@@ -130,7 +141,13 @@ impl Row {
                 self.insight(at, id, None, signal.kind.name(), Some(signal.severity.name()));
                 self.fields(|out| shape::signal(label, signal, seq, out));
             }
-            Told::Trade(_) | Told::Outcome(_) | Told::Score(_) | Told::Refused { .. } => {}
+            Told::Outcome(outcome) => {
+                self.interval = Some(outcome.interval);
+                self.at = outcome.made_at.0;
+                self.int(outcome.id.0 as i64);
+                self.written(|out| shape::float(outcome.actual, out));
+            }
+            Told::Trade(_) | Told::Score(_) | Told::Refused { .. } => {}
         }
         true
     }

@@ -17,8 +17,8 @@ use crate::domain::interval::Interval;
 use crate::domain::time::UnixNanos;
 use crate::storage::error::StorageError;
 
-/// Of this layout; another one is refused.
-pub const VERSION: i64 = 1;
+/// Of this layout; the one before is made into it by the writer, another one is refused.
+pub const VERSION: i64 = 2;
 
 /// The file in the data directory.
 pub const FILE: &str = "store.sqlite";
@@ -57,14 +57,23 @@ CREATE TABLE anomalies (
 CREATE INDEX anomalies_by_instrument ON anomalies (instrument, at, id);
 CREATE TABLE forecasts (
   at INTEGER NOT NULL, id INTEGER NOT NULL, instrument INTEGER NOT NULL, interval INTEGER, kind TEXT NOT NULL,
-  severity TEXT, fields TEXT NOT NULL, PRIMARY KEY (at, id)) WITHOUT ROWID, STRICT;
+  severity TEXT, fields TEXT NOT NULL, actual TEXT, PRIMARY KEY (at, id)) WITHOUT ROWID, STRICT;
 CREATE INDEX forecasts_by_instrument ON forecasts (instrument, at, id);
 CREATE TABLE signals (
   at INTEGER NOT NULL, id INTEGER NOT NULL, instrument INTEGER NOT NULL, interval INTEGER, kind TEXT NOT NULL,
   severity TEXT, fields TEXT NOT NULL, PRIMARY KEY (at, id)) WITHOUT ROWID, STRICT;
 CREATE INDEX signals_by_instrument ON signals (instrument, at, id);
 CREATE INDEX signals_by_severity ON signals (severity, at, id);
+CREATE TABLE outcomes (
+  at INTEGER NOT NULL, id INTEGER NOT NULL, actual TEXT NOT NULL, PRIMARY KEY (at, id)) WITHOUT ROWID, STRICT;
 CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+";
+
+/// What the first layout lacks.
+const FROM_1: &str = "
+ALTER TABLE forecasts ADD COLUMN actual TEXT;
+CREATE TABLE outcomes (
+  at INTEGER NOT NULL, id INTEGER NOT NULL, actual TEXT NOT NULL, PRIMARY KEY (at, id)) WITHOUT ROWID, STRICT;
 ";
 
 /// Opens the store for its one writer; makes it where there is none.
@@ -84,6 +93,11 @@ pub fn open_to_write(path: &Path) -> Result<Connection, StorageError> {
     if found == 0 {
         let transaction = connection.transaction().map_err(error("make"))?;
         transaction.execute_batch(TABLES).map_err(error("make"))?;
+        transaction.pragma_update(None, "user_version", VERSION).map_err(error("make"))?;
+        transaction.commit().map_err(error("make"))?;
+    } else if found == 1 {
+        let transaction = connection.transaction().map_err(error("make"))?;
+        transaction.execute_batch(FROM_1).map_err(error("make"))?;
         transaction.pragma_update(None, "user_version", VERSION).map_err(error("make"))?;
         transaction.commit().map_err(error("make"))?;
     } else {

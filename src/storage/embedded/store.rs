@@ -52,11 +52,16 @@ const ANOMALY: &str = "
 INSERT INTO anomalies (at, interval, instrument, id, kind, severity, fields) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT DO NOTHING";
 const FORECAST: &str = "
-INSERT INTO forecasts (at, interval, instrument, id, kind, severity, fields) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+INSERT INTO forecasts (at, interval, instrument, id, kind, severity, fields, actual)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, (SELECT actual FROM outcomes WHERE at = ?1 AND id = ?4))
 ON CONFLICT DO NOTHING";
+const OUTCOME: &str = "UPDATE forecasts SET actual = ?5 WHERE at = ?1 AND id = ?4 AND instrument = ?3";
 const SIGNAL: &str = "
 INSERT INTO signals (at, interval, instrument, id, kind, severity, fields) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
 ON CONFLICT DO NOTHING";
+
+// Of a forecast that comes later, because older rows are told again beside newer ones.
+const EARLY: &str = "INSERT INTO outcomes (at, id, actual) VALUES (?1, ?2, ?3) ON CONFLICT DO NOTHING";
 
 const STOP: &str = "INSERT OR IGNORE INTO stops (interval, instrument, at) VALUES (?1, ?2, ?3)";
 
@@ -245,6 +250,7 @@ impl Store {
                 ("gaps", "at"),
                 ("anomalies", "at"),
                 ("forecasts", "at"),
+                ("outcomes", "at"),
                 ("signals", "at"),
             ] {
                 // A small delete each time: the writer's next batch waits for it.
@@ -307,6 +313,7 @@ impl<'a> Statements<'a> {
                 connection.prepare_cached(ANOMALY)?,
                 connection.prepare_cached(FORECAST)?,
                 connection.prepare_cached(SIGNAL)?,
+                connection.prepare_cached(OUTCOME)?,
             ],
             stop: connection.prepare_cached(STOP)?,
         })
@@ -338,7 +345,13 @@ fn put(
         statement.raw_bind_parameter(at, value)?;
         at += 1;
     }
-    statement.raw_execute()?;
+    let changed = statement.raw_execute()?;
+    if row.table == Table::Outcomes && changed == 0 {
+        let mut cells = row.cells();
+        if let (Some(id), Some(actual)) = (cells.next(), cells.next()) {
+            statements.connection.prepare_cached(EARLY)?.execute(params![row.at, id, actual])?;
+        }
+    }
     if let (Some(number), Some(interval)) = (interval, row.interval)
         && matches!(row.table, Table::Candles | Table::Indicators)
     {

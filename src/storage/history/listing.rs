@@ -22,7 +22,8 @@ use crate::storage::history::{History, ListingQuery, Page, ReadError, page};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InsightText {
     pub instrument: Instrument,
-    /// Fields of JSON without braces, as [`crate::domain::shape`] writes them: what the feed sent.
+    /// Fields of JSON without braces, as [`crate::domain::shape`] writes them: what the feed sent. Of a forecast also
+    /// `actual`, what became of it, or null.
     pub fields: String,
 }
 
@@ -54,7 +55,14 @@ impl History {
         let after = query.span.after.map(|text| Place::parse(kind, text)).transpose()?;
         let overlay = self.overlay()?;
         let mut rows: BTreeMap<Key, InsightText> = BTreeMap::new();
+        let mut outcomes: BTreeMap<Key, String> = BTreeMap::new();
         for telling in overlay.iter().flat_map(|batch| &batch.tellings) {
+            if let (Table::Forecasts, Told::Outcome(outcome)) = (table, &telling.told) {
+                let mut actual = Vec::new();
+                shape::float(outcome.actual, &mut actual);
+                let key = (outcome.made_at.0, outcome.id.0 as i64);
+                outcomes.insert(key, String::from_utf8_lossy(&actual).into_owned());
+            }
             let Some(insight) = Insight::of(table, &telling.told) else { continue };
             if !insight.is_wanted(query, after.as_ref()) || !self.is_of(query, telling.watch) {
                 continue;
@@ -72,11 +80,20 @@ impl History {
             rows.insert((insight.at, insight.id), InsightText { instrument, fields });
         }
         let stored = self.read(|connection| {
-            let columns = "t.fields";
-            select(connection, table, columns, query, after.as_ref(), |row| Ok(row.get::<_, String>(3)?))
+            let columns = if table == Table::Forecasts { "t.fields, t.actual" } else { "t.fields, NULL" };
+            select(connection, table, columns, query, after.as_ref(), |row| {
+                Ok((row.get::<_, String>(3)?, row.get::<_, Option<String>>(4)?))
+            })
         })?;
-        for (key, instrument, fields) in stored {
+        for (key, instrument, (fields, actual)) in stored {
             rows.insert(key, InsightText { instrument, fields });
+            outcomes.extend(actual.map(|actual| (key, actual)));
+        }
+        if table == Table::Forecasts {
+            for (key, row) in &mut rows {
+                row.fields.push_str(",\"actual\":");
+                row.fields.push_str(outcomes.get(key).map_or("null", String::as_str));
+            }
         }
         Ok(page(rows.into_iter(), &query.span, |&(at, id)| Place::new(at, id).print(kind)))
     }

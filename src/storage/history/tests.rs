@@ -9,7 +9,8 @@ use crate::domain::output::GapState;
 use crate::domain::told::Told;
 use crate::storage::embedded::store::Store;
 use crate::storage::history::trial::{
-    MINUTE, START, batch, candle, gap, roster, signal, telling, told_candle, told_indicator,
+    MINUTE, START, batch, candle, gap, roster, signal, telling, told_candle, told_forecast, told_indicator,
+    told_outcome,
 };
 
 /// Batches, some of them committed, the others waiting.
@@ -195,4 +196,28 @@ fn rows_that_wait_on_disk_make_a_read_wait() {
     assert!(matches!(error, StorageError::Behind), "{error}");
     trial.history.pending.set_spooled(false);
     assert!(trial.history.candles(&query, Origin::Trades).is_ok());
+}
+
+#[test]
+fn forecasts_have_their_outcomes_whichever_is_written_first() {
+    let batches = [
+        batch(vec![telling(0, 1, told_forecast(1, 0)), telling(0, 2, told_forecast(2, 1))]),
+        batch(vec![telling(0, 3, told_outcome(1, 0, 0.1)), telling(1, 3, told_forecast(3, 1))]),
+        // Told again beside newer ones: its outcome came first.
+        batch(vec![telling(0, 9, told_outcome(4, 2, 1e-9))]),
+        batch(vec![telling(0, 4, told_forecast(4, 2)), telling(0, 9, told_outcome(4, 2, 1e-9))]),
+        batch(vec![telling(0, 1, told_forecast(1, 0))]),
+    ];
+    let actuals = |history: &History| -> Vec<String> {
+        let query = ListingQuery { instrument: None, kind: None, severity: None, interval: None, span: ALL };
+        let page = history.forecasts(&query).unwrap();
+        let actual = |row: &listing::InsightText| {
+            let fields: serde_json::Value = serde_json::from_str(&format!("{{{}}}", row.fields)).unwrap();
+            format!("{} {}", fields["id"].as_str().unwrap().trim_start_matches('0'), fields["actual"])
+        };
+        page.rows.iter().map(actual).collect()
+    };
+    check_split(&batches, |history| {
+        assert_eq!(actuals(history), ["1 0.1", "2 null", "3 null", "4 1e-9"]);
+    });
 }

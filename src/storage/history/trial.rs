@@ -5,7 +5,9 @@ use std::sync::Arc;
 use crate::domain::candle::{Candle, CandleState, Ohlc, Origin};
 use crate::domain::decimal::{Price, QuoteVolume, Volume};
 use crate::domain::event::Unfillable;
-use crate::domain::insight::{Evidence, Fact, InsightId, Severity, Signal, SignalKind};
+use crate::domain::insight::{
+    Evidence, Fact, Forecast, InsightId, Outcome, Role, Severity, Signal, SignalKind, Target,
+};
 use crate::domain::output::{DataState, Gap, GapId, GapKind, GapState, Position};
 use crate::domain::time::UnixNanos;
 use crate::domain::told::{IndicatorValues, Roster, Told, Watch};
@@ -80,6 +82,43 @@ pub fn gap(id: u64, from_minute: i64, state: GapState) -> Gap {
         state,
         reason: (state == GapState::Unfillable).then_some(Unfillable::OutOfReach),
     }
+}
+
+/// Of the volume three minutes later, made in that minute.
+pub fn told_forecast(id: u64, minute: i64) -> Told {
+    Told::Forecast(Box::new(Forecast {
+        id: InsightId(id),
+        interval: "1m".parse().unwrap(),
+        target: Target::Volume,
+        model: "mixture@1".into(),
+        role: Role::Champion,
+        horizon: 3,
+        made_at: UnixNanos(START + minute * MINUTE),
+        target_at: UnixNanos(START + (minute + 3) * MINUTE),
+        forecast: 0.1 + 0.2,
+        lower: 0.0,
+        upper: 1e9,
+        level: 0.9,
+        naive: 0.25,
+        skill: None,
+        revision: 0,
+        data_state: DataState::Complete,
+    }))
+}
+
+/// What became of it.
+pub fn told_outcome(id: u64, minute: i64, actual: f64) -> Told {
+    Told::Outcome(Box::new(Outcome {
+        id: InsightId(id),
+        interval: "1m".parse().unwrap(),
+        target: Target::Volume,
+        model: "mixture@1".into(),
+        role: Role::Champion,
+        horizon: 3,
+        made_at: UnixNanos(START + minute * MINUTE),
+        target_at: UnixNanos(START + (minute + 3) * MINUTE),
+        actual,
+    }))
 }
 
 pub fn signal(id: u64, minute: i64, severity: Severity) -> Signal {

@@ -18,6 +18,7 @@ use crate::runtime::latency::{Latency, Stage};
 use crate::runtime::sink::{Batch, Telling};
 use crate::storage::questdb::chunk::Chunk;
 use crate::storage::questdb::gap_places::GapPlaces;
+use crate::storage::questdb::open_forecasts::OpenForecasts;
 
 /// Rows of one request at most.
 pub const ROWS_MAX: usize = 50_000;
@@ -33,13 +34,14 @@ pub struct Encoder {
     /// of what is told again beside it.
     unnamed: [Vec<(UnixNanos, u32)>; 2],
     gaps: GapPlaces,
+    forecasts: OpenForecasts,
     text: Vec<u8>,
     /// Rows that the encoder refuses: instrument, and why.
     pub refused: Vec<(Instrument, String)>,
 }
 
 impl Encoder {
-    pub fn new(roster: &Roster, gaps: GapPlaces) -> Self {
+    pub fn new(roster: &Roster, gaps: GapPlaces, forecasts: OpenForecasts) -> Self {
         Self {
             buffer: Buffer::new(ProtocolVersion::V2),
             ends: Vec::new(),
@@ -47,6 +49,7 @@ impl Encoder {
             roster: roster.clone(),
             unnamed: [(); 2].map(|()| vec![(UnixNanos(i64::MIN), 0); roster.len()]),
             gaps,
+            forecasts,
             text: Vec::new(),
             refused: Vec::new(),
         }
@@ -155,13 +158,21 @@ impl Encoder {
                 shape::evidence_object(&anomaly.evidence, text);
                 anomaly_row(buffer, names, anomaly, utf8(text), seq)
             }
-            Told::Forecast(forecast) => forecast_row(buffer, names, forecast, seq),
+            Told::Forecast(forecast) => {
+                let actual = self.forecasts.told(forecast, seq);
+                forecast_row(buffer, names, forecast, actual, seq)
+            }
+            Told::Outcome(outcome) => match self.forecasts.ended(outcome.id, outcome.actual) {
+                // The whole row again, for the new one takes the place of the old.
+                Some((forecast, seq)) => forecast_row(buffer, names, &forecast, Some(outcome.actual), seq),
+                None => return,
+            },
             Told::Signal(signal) => {
                 text.clear();
                 shape::evidence_object(&signal.evidence, text);
                 signal_row(buffer, names, signal, utf8(text), seq)
             }
-            Told::Outcome(_) | Told::Score(_) | Told::Refused { .. } => return,
+            Told::Score(_) | Told::Refused { .. } => return,
         };
         self.row(done.map_err(|error| error.to_string()), Some(instrument));
     }
@@ -306,7 +317,13 @@ fn anomaly_row(buffer: &mut Buffer, names: Names<'_>, anomaly: &Anomaly, evidenc
         .at(at(anomaly.exchange_at))
 }
 
-fn forecast_row(buffer: &mut Buffer, names: Names<'_>, forecast: &Forecast, seq: i64) -> Done {
+fn forecast_row(
+    buffer: &mut Buffer,
+    names: Names<'_>,
+    forecast: &Forecast,
+    actual: Option<f64>,
+    seq: i64,
+) -> Done {
     buffer
         .table(table("forecasts"))?
         .symbol(column("venue"), names.0)?
@@ -326,6 +343,9 @@ fn forecast_row(buffer: &mut Buffer, names: Names<'_>, forecast: &Forecast, seq:
         .column_f64(column("naive"), forecast.naive)?;
     if let Some(skill) = forecast.skill {
         buffer.column_f64(column("skill"), skill)?;
+    }
+    if let Some(actual) = actual {
+        buffer.column_f64(column("actual"), actual)?;
     }
     buffer
         .column_i64(column("revision"), i64::from(forecast.revision))?

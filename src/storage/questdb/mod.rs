@@ -12,6 +12,7 @@ pub mod encoder;
 pub mod gap_places;
 pub mod kept;
 pub mod newer;
+pub mod open_forecasts;
 pub mod schema;
 pub mod sink;
 pub mod visibility;

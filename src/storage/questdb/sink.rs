@@ -36,6 +36,7 @@ use crate::storage::questdb::encoder::Encoder;
 use crate::storage::questdb::gap_places::GapPlaces;
 use crate::storage::questdb::kept::Kept;
 use crate::storage::questdb::newer::Newer;
+use crate::storage::questdb::open_forecasts::OpenForecasts;
 use crate::storage::questdb::schema::{self, SchemaError, TABLES};
 use crate::storage::questdb::visibility::{Visibility, logs};
 use crate::storage::spool::Spool;
@@ -87,6 +88,7 @@ impl QuestDb {
         let dir = data_dir.join("spool").join(NAME);
         let spool = Spool::open(&dir, config.spool_bytes)?;
         let gaps = GapPlaces::open(&dir.join("gaps"))?;
+        let forecasts = OpenForecasts::open(&dir.join("forecasts"))?;
         let kept = Kept::open(&dir.join("kept"), &config.http_address);
         let pending = Pending::new(TELLINGS_MAX, voices.metrics.queue(NAME));
         for table in &TABLES {
@@ -98,7 +100,7 @@ impl QuestDb {
         let mut writer = Writer {
             client: Client::new(config),
             config: config.clone(),
-            encoder: Encoder::new(roster, gaps),
+            encoder: Encoder::new(roster, gaps, forecasts),
             spool,
             pending: pending.clone(),
             in_hand: VecDeque::new(),
@@ -163,7 +165,8 @@ impl Sink for QuestDbSink {
     }
 
     fn offer(&self, batch: &Arc<Batch>) {
-        if batch.tellings.iter().all(|telling| matches!(telling.told, Told::Refused { .. })) {
+        if batch.tellings.iter().all(|telling| matches!(telling.told, Told::Refused { .. } | Told::Score(_)))
+        {
             return;
         }
         if self.refilling.load(Ordering::Acquire) {
