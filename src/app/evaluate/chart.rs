@@ -46,8 +46,16 @@ pub struct Mark {
     pub range: Option<[f64; 2]>,
 }
 
+/// On which side of the baseline a value is welcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Better {
+    Below,
+    Above,
+    Neither,
+}
+
 /// One mark a row, all on one scale, with a line at `baseline`.
-pub fn marks(says: &str, rows: &[Mark], baseline: f64) -> String {
+pub fn marks(says: &str, rows: &[Mark], baseline: f64, better: Better) -> String {
     let all = rows.iter().flat_map(|row| {
         let [low, high] = row.range.unwrap_or([row.value; 2]);
         [row.value, low, high]
@@ -95,7 +103,12 @@ pub fn marks(says: &str, rows: &[Mark], baseline: f64) -> String {
         let _ = writeln!(
             svg,
             "<circle class=\"{}\" cx=\"{:.1}\" cy=\"{y:.1}\" r=\"4.5\"><title>{label}: {:.4}</title></circle>",
-            if row.value <= baseline { "low" } else { "high" },
+            match better {
+                Better::Neither => "dot",
+                Better::Below if row.value <= baseline => "good",
+                Better::Above if row.value >= baseline => "good",
+                Better::Below | Better::Above => "bad",
+            },
             x(row.value),
             row.value
         );
@@ -216,8 +229,8 @@ mod tests {
             Mark { label: "drift".to_owned(), value: 1.002, range: None },
         ];
         let drawings = [
-            marks("loss & naive", &rows, 1.0),
-            marks("one", &rows[..0], 1.0),
+            marks("loss & naive", &rows, 1.0, Better::Below),
+            marks("one", &rows[..0], 1.0, Better::Neither),
             days("days", &[("2024-01-01".to_owned(), 0.91), ("2024-01-02".to_owned(), 0.4)], 0.9),
             days("none", &[], 0.9),
             reliability("chances", &[(0.55, 0.5, 100), (0.65, 0.7, 3)]),

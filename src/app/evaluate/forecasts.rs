@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
-use crate::app::evaluate::chart::{self, Mark};
+use crate::app::evaluate::chart::{self, Better, Mark};
 use crate::app::evaluate::page::Page;
 use crate::app::evaluate::recordings::{
     RecordingArguments, WholeFile, aligned, make_directory, number, percent, shown,
@@ -256,7 +256,7 @@ fn page(board: &ScoreBoard) -> Page {
             let says = format!("Loss of each model by that of naive, {name}");
             let caption =
                 "Loss by naive's, with its 95 % interval; +1 is the next candle. Left of the line is better.";
-            page.figure(&chart::marks(&says, &marks, 1.0), caption);
+            page.figure(&chart::marks(&says, &marks, 1.0, Better::Below), caption);
         }
         let mut horizons: Vec<u32> = group.iter().map(|(key, _)| key.horizon).collect();
         horizons.dedup();

@@ -1,9 +1,10 @@
 //! `tapewatch evaluate signals`: what the price did after signals, and how many there are a day.
 //!
 //! Of every signal: how far the price moved after it, against how far it usually moves in that time. Of those
-//! that say buy or sell: how often they were right, and what followed them would have earned, before and after
-//! the stated fee. Moves of signals that follow each other closely overlap; their intervals are the wider for it
-//! in truth.
+//! that name a way: how often the price went it, and what following them would have earned, before and after
+//! the stated fee. A way is buy or sell where a signal says so; otherwise the side in its evidence (broken out
+//! upwards, crossed downwards), and of a price that is stretched the way back. Moves of signals that follow each
+//! other closely overlap; their intervals are the wider for it in truth.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -11,14 +12,14 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use crate::analytics::estimators::scores::direction::{Z_95, wilson};
-use crate::app::evaluate::chart::{self, Mark};
+use crate::app::evaluate::chart::{self, Better, Mark};
 use crate::app::evaluate::page::Page;
 use crate::app::evaluate::recordings::{
     RecordingArguments, WholeFile, aligned, make_directory, number, shown,
 };
 use crate::app::evaluate::track::{Move, Track};
 use crate::app::outcome::{self, Failure};
-use crate::domain::insight::{Action, Severity, Signal, SignalKind};
+use crate::domain::insight::{Action, Fact, Severity, Signal, SignalKind};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::output::Output;
@@ -26,7 +27,7 @@ use crate::domain::time::UnixNanos;
 
 const SIGNALS: &str = "signals.csv";
 const HEADER: &str =
-    "instrument,name,kind,severity,action,exchange_at,score,data_state,after,move_bp,edge_bp\n";
+    "instrument,name,kind,severity,action,exchange_at,score,data_state,way,after,move_bp,edge_bp\n";
 const BASIS_POINTS: f64 = 1e4;
 /// Signals that wait for their moves; more than that, and the oldest are told as lost.
 const WAITING_MAX: usize = 100_000;
@@ -81,6 +82,39 @@ fn read_fee(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Where a signal says that the price goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    Up,
+    Down,
+}
+
+impl Way {
+    fn of(signal: &Signal) -> Option<Self> {
+        let fact =
+            |name: &str| signal.evidence.0.iter().find(|(other, _)| other == name).map(|(_, fact)| fact);
+        match (signal.action, fact("side"), fact("z")) {
+            (Some(Action::Buy), ..) => Some(Self::Up),
+            (Some(Action::Sell), ..) => Some(Self::Down),
+            (Some(Action::Hold), ..) => None,
+            (None, Some(Fact::Text(side)), _) if side == "up" => Some(Self::Up),
+            (None, Some(Fact::Text(side)), _) if side == "down" => Some(Self::Down),
+            // So many deviations away from the mean: it is the way back that is told.
+            (None, None, Some(Fact::Number(z))) if signal.name == "mean_reversion" => {
+                Some(if *z > 0.0 { Self::Down } else { Self::Up })
+            }
+            _ => None,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+}
+
 /// Moves after signals of one rule, at one distance.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 struct Moves {
@@ -88,10 +122,10 @@ struct Moves {
     lost: u64,
     /// Of sizes, in basis points.
     size: f64,
-    /// Of those that said buy or sell.
+    /// Of those that named a way.
     hits: u64,
     said: u64,
-    /// Signed by what was said, in basis points, before the fee.
+    /// Signed by the way, in basis points, before the fee.
     edge: f64,
     edge_square: f64,
 }
@@ -221,8 +255,9 @@ impl<'a> Tally<'a> {
                 };
                 let Some(Waiting { signal, after: at }) = queue.pop_front() else { break };
                 let Some(rule) = self.rules.get_mut(&(instrument.clone(), signal.name)) else { break };
-                let edge = rule.moves[at].take(moved, signal.action);
-                write_row(instrument, &signal, &after.name, moved, edge, &mut self.lines);
+                let way = Way::of(&signal);
+                let edge = rule.moves[at].take(moved, way);
+                write_row(instrument, &signal, way, &after.name, moved, edge, &mut self.lines);
             }
         }
     }
@@ -250,18 +285,17 @@ impl<'a> Tally<'a> {
 }
 
 impl Moves {
-    /// Takes a move in basis points, `None` where none is known; gives back the edge where one was said.
-    fn take(&mut self, moved: Option<f64>, action: Option<Action>) -> Option<f64> {
+    /// Takes a move in basis points, `None` where none is known; gives back the edge where a way was named.
+    fn take(&mut self, moved: Option<f64>, way: Option<Way>) -> Option<f64> {
         let Some(moved) = moved else {
             self.lost += 1;
             return None;
         };
         self.known += 1;
         self.size += moved.abs();
-        let edge = match action? {
-            Action::Buy => moved,
-            Action::Sell => -moved,
-            Action::Hold => return None,
+        let edge = match way? {
+            Way::Up => moved,
+            Way::Down => -moved,
         };
         self.said += 1;
         self.hits += u64::from(edge > 0.0);
@@ -274,6 +308,7 @@ impl Moves {
 fn write_row(
     instrument: &Instrument,
     signal: &Signal,
+    way: Option<Way>,
     after: &str,
     moved: Option<f64>,
     edge: Option<f64>,
@@ -290,7 +325,8 @@ fn write_row(
     out.extend_from_slice(words.join(",").as_bytes());
     out.push(b',');
     number(signal.score, out);
-    out.extend_from_slice(format!(",{},{after},", signal.data_state.name()).as_bytes());
+    let way = way.map_or("", Way::name);
+    out.extend_from_slice(format!(",{},{way},{after},", signal.data_state.name()).as_bytes());
     moved.inspect(|&moved| number(moved, out));
     out.push(b',');
     edge.inspect(|&edge| number(edge, out));
@@ -386,7 +422,7 @@ fn table(tally: &Tally<'_>) -> Vec<Vec<String>> {
         "a day",
         "moves bp",
         "usual bp",
-        "said",
+        "with a way",
         "right [95 %]",
         "edge bp",
         "after fee",
@@ -425,7 +461,7 @@ fn table(tally: &Tally<'_>) -> Vec<Vec<String>> {
 
 fn note(tally: &Tally<'_>) -> String {
     format!(
-        "Moves are sizes, beside those of all moments; right, edge and said are of signals that say buy or sell. \
+        "Moves are sizes, beside those of all moments; right and edge are of signals that name a way. \
          The fee is {} bp for both ways together.",
         tally.fee_bp
     )
@@ -455,15 +491,17 @@ fn page(tally: &Tally<'_>) -> Page {
         .filter_map(|(_, name, at, found)| {
             let edge = found.edge()? - tally.fee_bp;
             let range = found.edge_error().map(|error| [edge - error, edge + error]);
-            // What is better lies on the side of losses that are smaller.
-            Some(Mark { label: label(name, at), value: -edge, range: range.map(|[low, high]| [-high, -low]) })
+            Some(Mark { label: label(name, at), value: edge, range })
         })
         .collect();
     if !edges.is_empty() {
         page.heading("Edge");
         let caption =
             "Loss in basis points after the fee, with its 95 % interval: left of the line a signal earned.";
-        page.figure(&chart::marks("What following each signal lost, in basis points", &edges, 0.0), caption);
+        page.figure(
+            &chart::marks("What following each signal earned, in basis points", &edges, 0.0, Better::Above),
+            caption,
+        );
     }
     let sizes: Vec<Mark> = each()
         .filter_map(|(instrument, name, at, found)| {
@@ -476,7 +514,10 @@ fn page(tally: &Tally<'_>) -> Page {
         page.heading("Moves");
         let caption =
             "Size of the move after a signal by that after any moment: right of the line more happened.";
-        page.figure(&chart::marks("Moves after signals by usual moves", &sizes, 1.0), caption);
+        page.figure(
+            &chart::marks("Moves after signals by usual moves", &sizes, 1.0, Better::Neither),
+            caption,
+        );
     }
     page
 }
@@ -484,19 +525,50 @@ fn page(tally: &Tally<'_>) -> Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::insight::{Evidence, InsightId};
+    use crate::domain::output::DataState;
 
     #[test]
     fn hits_and_edges_are_those_of_what_was_said() {
         let mut moves = Moves::default();
-        assert_eq!(moves.take(Some(12.0), Some(Action::Buy)), Some(12.0));
-        assert_eq!(moves.take(Some(4.0), Some(Action::Sell)), Some(-4.0));
-        assert_eq!(moves.take(Some(-6.0), Some(Action::Hold)), None);
+        assert_eq!(moves.take(Some(12.0), Some(Way::Up)), Some(12.0));
+        assert_eq!(moves.take(Some(4.0), Some(Way::Down)), Some(-4.0));
+        assert_eq!(moves.take(Some(-6.0), None), None);
         assert_eq!(moves.take(Some(2.0), None), None);
-        assert_eq!(moves.take(None, Some(Action::Buy)), None);
+        assert_eq!(moves.take(None, Some(Way::Up)), None);
         assert_eq!((moves.known, moves.lost, moves.said, moves.hits), (4, 1, 2, 1));
         assert_eq!((moves.edge(), moves.size), (Some(4.0), 24.0));
         // Two values 16 apart: the standard error of their mean is 8.
         assert!((moves.edge_error().unwrap() - 8.0 * Z_95).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_way_is_an_action_or_a_side_or_the_way_back() {
+        let signal = |name: &'static str, action, evidence| Signal {
+            id: InsightId(1),
+            kind: SignalKind::Direction,
+            name,
+            severity: Severity::Info,
+            action,
+            exchange_at: UnixNanos(0),
+            score: 0.5,
+            message: String::new(),
+            evidence,
+            models: Vec::new(),
+            data_state: DataState::Complete,
+        };
+        let side = |side: &'static str| Evidence::default().with("side", Fact::Text(side.into()));
+        let z = |z| Evidence::default().with("z", Fact::Number(z));
+        for (signal, way) in [
+            (signal("direction", Some(Action::Sell), side("up")), Some(Way::Down)),
+            (signal("direction", Some(Action::Hold), side("up")), None),
+            (signal("breakout", None, side("down")), Some(Way::Down)),
+            (signal("mean_reversion", None, z(3.0)), Some(Way::Down)),
+            (signal("mean_reversion", None, z(-3.0)), Some(Way::Up)),
+            (signal("anomaly", None, z(3.0)), None),
+        ] {
+            assert_eq!(Way::of(&signal), way, "{signal:?}");
+        }
     }
 
     #[test]
