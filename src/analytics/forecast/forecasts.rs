@@ -281,3 +281,185 @@ fn id_of(seed: u64, made_at: UnixNanos) -> InsightId {
     word = (word ^ word >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
     InsightId(word ^ word >> 31)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analytics::forecast::FORECASTERS;
+    use crate::analytics::indicators::trial::Random;
+    use crate::domain::candle::{Ohlc, Origin};
+    use crate::domain::decimal::{Decimal, Price, Volume};
+
+    const MINUTE: i64 = 60_000_000_000;
+
+    fn plan(all_models: bool, method: BoundsMethod, horizons: &[u32]) -> ForecastPlan {
+        let chosen: Vec<_> = FORECASTERS.iter().collect();
+        ForecastPlan { all_models, method, ..ForecastPlan::new(&chosen, FORECASTERS, horizons) }
+    }
+
+    fn forecasts(plan: &ForecastPlan) -> Forecasts {
+        let seed = |target: Target, model: &str, horizon: u32| {
+            let words =
+                model.bytes().fold(target as u64, |hash, byte| hash.wrapping_mul(31) ^ u64::from(byte));
+            InsightId(words.wrapping_mul(1_000_003) ^ u64::from(horizon))
+        };
+        Forecasts::new(plan, "1m".parse().unwrap(), seed).unwrap()
+    }
+
+    fn candle(minute: i64, count: i64, state: CandleState, cents: i64, volume: i64) -> Candle {
+        let price = |cents: i64| Price::new(Decimal::new(cents.cast_unsigned(), 2).unwrap()).unwrap();
+        let is_traded = matches!(state, CandleState::Traded | CandleState::Partial);
+        Candle {
+            interval: "1m".parse().unwrap(),
+            open_at: UnixNanos(minute * MINUTE),
+            close_at: UnixNanos((minute + count) * MINUTE),
+            prices: is_traded.then(|| Ohlc {
+                open: price(cents),
+                high: price(cents + volume),
+                low: price(cents - volume),
+                close: price(cents),
+            }),
+            volume: Volume::parse(if is_traded { volume.to_string() } else { "0".to_owned() }.as_bytes())
+                .unwrap(),
+            quote_volume: None,
+            trade_count: Some(if is_traded { volume.cast_unsigned() } else { 0 }),
+            taker_buy_volume: None,
+            taker_buy_quote_volume: None,
+            state,
+            revision: 0,
+            origin: Origin::Trades,
+        }
+    }
+
+    /// A random walk with holes, trade-less minutes and trade-less hours.
+    fn walk(minutes: i64) -> Vec<Candle> {
+        let mut random = Random(21);
+        let (mut candles, mut minute, mut cents) = (Vec::new(), 0, 1_000_000);
+        while minute < minutes {
+            let draw = random.word() % 400;
+            let (count, state) = match draw {
+                0 => (1, CandleState::Partial),
+                1 => (1, CandleState::Unknown),
+                2 => (90, CandleState::Empty),
+                3..=12 => (1, CandleState::Empty),
+                _ => (1, CandleState::Traded),
+            };
+            if state == CandleState::Traded {
+                cents += (random.word() % 2_001) as i64 - 1_000;
+            }
+            candles.push(candle(minute, count, state, cents, 1 + (random.word() % 50) as i64));
+            minute += count;
+        }
+        candles
+    }
+
+    fn take(forecasts: &mut Forecasts, plan: &ForecastPlan, candle: &Candle) -> Tellings {
+        let mut out = Tellings::default();
+        forecasts.take(plan, candle, &mut out);
+        out
+    }
+
+    #[test]
+    fn saving_in_the_middle_changes_nothing() {
+        for method in BoundsMethod::ALL {
+            let plan = plan(true, method, &[1, 4]);
+            let candles = walk(2_600);
+            let mut one = forecasts(&plan);
+            let mut others: Vec<Forecasts> = Vec::new();
+            for (at, candle) in candles.iter().enumerate() {
+                if [3, 31, 150, 1_700].contains(&at) {
+                    let mut words = Vec::new();
+                    one.state(&mut State::Save(&mut words));
+                    let mut other = forecasts(&plan);
+                    let mut state = State::load(&words);
+                    other.state(&mut state);
+                    assert_eq!(state.finish(), Ok(()));
+                    let mut again = Vec::new();
+                    other.state(&mut State::Save(&mut again));
+                    assert_eq!(words, again, "candle {at}");
+                    others.push(other);
+                }
+                let expected = format!("{:?}", take(&mut one, &plan, candle));
+                for other in &mut others {
+                    assert_eq!(format!("{:?}", take(other, &plan, candle)), expected, "candle {at}");
+                }
+            }
+            assert_eq!(others.len(), 4);
+        }
+    }
+
+    #[test]
+    fn every_forecast_has_one_outcome_unless_a_hole_lies_between() {
+        let plan = plan(false, BoundsMethod::default(), &[1, 7]);
+        let mut forecasts = forecasts(&plan);
+        let mut waiting: Vec<Forecast> = Vec::new();
+        let (mut came, mut lost) = (0, 0);
+        for candle in walk(4_000) {
+            let out = take(&mut forecasts, &plan, &candle);
+            for outcome in &out.outcomes {
+                let at = waiting.iter().position(|told| told.id == outcome.id).expect("it was told, once");
+                let told = waiting.swap_remove(at);
+                assert_eq!((told.target_at, told.horizon), (outcome.target_at, outcome.horizon));
+                assert!(candle.open_at < outcome.target_at && outcome.target_at <= candle.close_at);
+                came += 1;
+            }
+            if matches!(candle.state, CandleState::Partial | CandleState::Unknown) {
+                assert!(out.outcomes.is_empty() && out.forecasts.is_empty());
+                lost += waiting.len();
+                waiting.clear();
+            }
+            assert!(waiting.iter().all(|told| told.target_at > candle.close_at), "all that is due came");
+            assert!(candle.state == CandleState::Traded || out.forecasts.is_empty());
+            waiting.extend(out.forecasts);
+        }
+        assert!(came > 20_000 && lost > 50, "{came} {lost}");
+    }
+
+    #[test]
+    fn scores_are_told_now_and_then_and_say_who_is_demoted() {
+        let plan = plan(false, BoundsMethod::default(), &[1]);
+        let mut forecasts = forecasts(&plan);
+        let mut told = Vec::new();
+        for minute in 0..=1_000 {
+            // A price that is drawn anew each minute goes back to its middle: persistence is beaten.
+            let cents = 1_000_000 + (minute * 7_919 % 1_009);
+            let candle = candle(minute, 1, CandleState::Traded, cents, 5);
+            let out = take(&mut forecasts, &plan, &candle);
+            if !out.scores.is_empty() {
+                told.push(minute);
+            }
+        }
+        assert_eq!(told, [60, 120, 240, 480, 720, 960]);
+        let mut out = Tellings::default();
+        forecasts.tell_scores(&plan, UnixNanos(0), &mut out);
+        let price = |model: &str| {
+            out.scores.iter().find(|score| score.target == Target::Price && &*score.model == model).unwrap()
+        };
+        assert!(price("rls_ar@1").skill.unwrap() < 0.9 && !price("rls_ar@1").demoted);
+        assert!(price("mixture@1").skill.unwrap() < 0.95, "{:?}", price("mixture@1"));
+        assert_eq!((price("rls_ar@1").role, price("mixture@1").role), (Role::Online, Role::Champion));
+        assert!(!price("persistence@1").demoted);
+    }
+
+    #[test]
+    fn a_market_that_stands_still_has_finite_forecasts() {
+        let plan = plan(true, BoundsMethod::default(), &[1, 3]);
+        let mut forecasts = forecasts(&plan);
+        for minute in 0..600 {
+            let out = take(&mut forecasts, &plan, &candle(minute, 1, CandleState::Traded, 100, 1));
+            for told in &out.forecasts {
+                let numbers = [told.forecast, told.lower, told.upper, told.naive];
+                assert!(numbers.iter().all(|number| number.is_finite()), "{told:?}");
+                assert!(told.lower <= told.forecast && told.forecast <= told.upper, "{told:?}");
+                assert!(told.skill.is_none_or(f64::is_finite), "{told:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn ids_of_a_series_are_never_alike() {
+        let ids: std::collections::BTreeSet<_> =
+            (0..10_000).map(|minute| id_of(7, UnixNanos(minute * MINUTE))).collect();
+        assert_eq!(ids.len(), 10_000);
+    }
+}

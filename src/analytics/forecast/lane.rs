@@ -218,16 +218,16 @@ impl Lane {
         self.contest.count < JUDGED_FROM || self.contest.loss < self.contest.baseline_loss
     }
 
-    /// The role that a member has now.
+    /// The role that a model has now. The mixture is in charge at all times: where its members do not beat the
+    /// baseline, it is the baseline that it tells.
     fn role(&self, model: usize) -> Role {
-        let in_charge = self.blend_is_in_charge();
         if model == self.members() {
-            return if in_charge { Role::Champion } else { Role::Challenger };
+            Role::Champion
+        } else if model == BASELINE || self.records[model].is_leaned_on() {
+            Role::Online
+        } else {
+            Role::Challenger
         }
-        if model == BASELINE {
-            return if in_charge { Role::Online } else { Role::Champion };
-        }
-        if self.records[model].is_leaned_on() { Role::Online } else { Role::Challenger }
     }
 
     /// The mean of those that are leaned on; the baseline where there are none.
