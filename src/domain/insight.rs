@@ -179,7 +179,7 @@ pub struct Share {
 /// How one model fared at one target and horizon, until now: told once in a while.
 ///
 /// Every figure comes from forecasts that were made before their outcome was known, and from targets that
-/// do not overlap. `None`: it does not apply to the target, or too little was scored.
+/// do not overlap, but for the mixture's interval, which is scored at every candle. `None`: it does not apply to the target, or too little was scored.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ModelScore {
     /// The close of the last candle that counts.

@@ -39,8 +39,21 @@ impl GarchParameters {
             return steps * next + self.omega * steps * (steps - 1.0) / 2.0;
         }
         let mean = self.omega / gap;
-        mean * steps + (next - mean) * (1.0 - libm::pow(persistence, steps)) / gap
+        mean * steps + (next - mean) * (1.0 - power(persistence, horizon)) / gap
     }
+}
+
+/// By squaring: a whole power needs no logarithm.
+fn power(mut base: f64, mut exponent: usize) -> f64 {
+    let mut product = 1.0;
+    while exponent > 0 {
+        if exponent & 1 == 1 {
+            product *= base;
+        }
+        base *= base;
+        exponent >>= 1;
+    }
+    product
 }
 
 /// The filter with given parameters.

@@ -9,6 +9,7 @@
 //! methods (2006).
 
 use crate::analytics::estimators::rls::{Rls, RlsSettings};
+use crate::analytics::forecast::path::wrapped;
 use crate::analytics::rolling::state::State;
 
 /// Errors beyond so many usual sizes are taken as that large.
@@ -81,7 +82,7 @@ impl<const N: usize> Direct<N> {
         if self.len < lane.horizon {
             return None;
         }
-        let at = (self.next + self.examples.len() - lane.horizon) % self.examples.len();
+        let at = wrapped(self.next + self.examples.len() - lane.horizon, self.examples.len());
         let example = &self.examples[at];
         let said = dot(&lane.weights, &example.inputs);
         let error = outcome(example.note) - said;
@@ -103,7 +104,7 @@ impl<const N: usize> Direct<N> {
         *self.covariance.weights_mut() = [0.0; N];
         self.covariance.correct(inputs, 1.0);
         self.examples[self.next] = Example { inputs: *inputs, gain: *self.covariance.weights(), note };
-        self.next = (self.next + 1) % self.examples.len();
+        self.next = wrapped(self.next + 1, self.examples.len());
         self.len = (self.len + 1).min(self.examples.len());
     }
 
@@ -111,7 +112,7 @@ impl<const N: usize> Direct<N> {
     #[inline]
     pub fn say(&self, k: usize) -> Option<f64> {
         let lane = &self.lanes[k];
-        let last = (self.next + self.examples.len() - 1) % self.examples.len();
+        let last = wrapped(self.next + self.examples.len() - 1, self.examples.len());
         (lane.learnt >= self.learnt_min && self.len > 0)
             .then(|| dot(&lane.weights, &self.examples[last].inputs))
     }
@@ -132,7 +133,7 @@ impl<const N: usize> Direct<N> {
         state.index(&mut self.next, self.examples.len() - 1);
         state.index(&mut self.len, self.examples.len());
         for back in (1..=self.len).rev() {
-            let at = (self.next + self.examples.len() - back) % self.examples.len();
+            let at = wrapped(self.next + self.examples.len() - back, self.examples.len());
             let example = &mut self.examples[at];
             example.inputs.iter_mut().chain(&mut example.gain).for_each(|number| state.f64(number));
             state.f64(&mut example.note);

@@ -33,8 +33,9 @@ impl Forecaster for EwmaVariance {
         if ground.seen() < WARM_UP as u64 {
             return;
         }
-        for (said, &horizon) in said.iter_mut().zip(ground.horizons()) {
-            *said = libm::log(self.variance.max(VARIANCE_FLOOR) * horizon as f64);
+        let variance = libm::log(self.variance.max(VARIANCE_FLOOR));
+        for (k, said) in said.iter_mut().enumerate() {
+            *said = variance + ground.log_horizon(k);
         }
     }
 

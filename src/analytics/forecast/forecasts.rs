@@ -116,7 +116,8 @@ impl Forecasts {
         if plan.panels.is_empty() || plan.horizons.is_empty() {
             return None;
         }
-        let ground = Ground::new(time, &plan.horizons);
+        let mut ground = Ground::new(time, &plan.horizons);
+        plan.panels.iter().for_each(|panel| ground.look_at(panel.target));
         let course = Course { interval: time, horizons: ground.horizons() };
         let panels = plan.panels.iter().map(|panel| Panel::new(panel, &course, plan.method)).collect();
         let seeds = plan.panels.iter().map(|panel| {

@@ -6,7 +6,7 @@
 use crate::analytics::estimators::ftrl::{Ftrl, FtrlSettings};
 use crate::analytics::forecast::forecaster::{Course, Forecaster, ForecasterEntry};
 use crate::analytics::forecast::ground::{Ground, LEANINGS};
-use crate::analytics::forecast::path::Path;
+use crate::analytics::forecast::path::{Path, wrapped};
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::Target;
 
@@ -62,14 +62,14 @@ impl Forecaster for Leader {
             if self.len >= horizon
                 && let Some(change) = self.path.change(horizon).filter(|&change| change != 0.0)
             {
-                let then = &self.inputs[(self.next + room - horizon) % room];
+                let then = &self.inputs[wrapped(self.next + room - horizon, room)];
                 lane.model.learn(then, change > 0.0);
                 lane.learnt += 1;
             }
         }
         let inputs = ground.leanings();
         self.inputs[self.next] = inputs;
-        self.next = (self.next + 1) % room;
+        self.next = wrapped(self.next + 1, room);
         self.len = (self.len + 1).min(room);
         for (said, lane) in said.iter_mut().zip(&self.lanes) {
             if lane.learnt >= WARM_UP as u64 {
@@ -93,7 +93,7 @@ impl Forecaster for Leader {
         state.index(&mut self.next, room - 1);
         state.index(&mut self.len, room);
         for back in (1..=self.len).rev() {
-            self.inputs[(self.next + room - back) % room].iter_mut().for_each(|input| state.f64(input));
+            self.inputs[wrapped(self.next + room - back, room)].iter_mut().for_each(|input| state.f64(input));
         }
     }
 }

@@ -7,6 +7,7 @@
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::sum::Sum;
 use crate::domain::candle::Candle;
+use crate::domain::insight::Target;
 use crate::domain::interval::TimeInterval;
 use crate::domain::time::UnixNanos;
 
@@ -26,6 +27,8 @@ const LEAN_MAX: f64 = 4.0;
 const LEAN_SPANS: [f64; 3] = [5.0, 15.0, 60.0];
 /// Numbers that direction is learnt from.
 pub const LEANINGS: usize = 10;
+/// The logarithm of [`VARIANCE_FLOOR`].
+pub const LOG_VARIANCE_FLOOR: f64 = -27.631_021_115_928_547;
 /// 4 ln 2, Parkinson's divisor of squared ranges.
 const PARKINSON: f64 = 4.0 * std::f64::consts::LN_2;
 
@@ -69,8 +72,18 @@ pub struct Flow {
     /// Slow mean, above 0 from the first traded candle on.
     pub mean: f64,
     sums: Vec<Sum>,
+    /// Their logarithms, made once for all who look; not a number where a sum is not whole. Follow from the rest.
+    logarithms: Box<[f64]>,
     /// Nothing was taken since the last hole.
     is_clear: bool,
+}
+
+/// Targets whose logarithms somebody looks at.
+#[derive(Clone, Copy, Debug, Default)]
+struct Looked {
+    variance: bool,
+    volume: bool,
+    trades: bool,
 }
 
 /// The ground of one interval of one instrument.
@@ -78,6 +91,12 @@ pub struct Flow {
 pub struct Ground {
     interval: TimeInterval,
     horizons: Box<[usize]>,
+    log_horizons: Box<[f64]>,
+    looked: Looked,
+    /// By horizon, of the candle: whether targets that do not overlap begin after it, and the logarithm of the
+    /// realised variance. Follow from the rest.
+    begins: Box<[bool]>,
+    log_realized: Box<[f64]>,
     /// The candle that was taken last; `None` at the beginning and after a hole.
     last: Option<Bar>,
     /// Candles taken with a candle before them, holes forgotten.
@@ -100,7 +119,8 @@ pub struct Ground {
 
 impl Flow {
     fn new(horizons: &[usize]) -> Self {
-        Self { value: 0.0, mean: 0.0, sums: sums(horizons), is_clear: true }
+        let logarithms = vec![f64::NAN; horizons.len()].into();
+        Self { value: 0.0, mean: 0.0, sums: sums(horizons), logarithms, is_clear: true }
     }
 
     fn take(&mut self, value: f64, weight: f64) {
@@ -138,6 +158,10 @@ impl Ground {
         let horizons: Box<[usize]> = horizons.iter().map(|&horizon| horizon as usize).collect();
         Self {
             interval,
+            log_horizons: horizons.iter().map(|&horizon| libm::log(horizon as f64)).collect(),
+            looked: Looked::default(),
+            begins: vec![false; horizons.len()].into(),
+            log_realized: vec![f64::NAN; horizons.len()].into(),
             last: None,
             seen: 0,
             log_return: 0.0,
@@ -151,6 +175,16 @@ impl Ground {
             leans: [0.0; LEAN_SPANS.len()],
             scaled: [0.0; 3],
             horizons,
+        }
+    }
+
+    /// Somebody looks at logarithms of that target.
+    pub fn look_at(&mut self, target: Target) {
+        match target {
+            Target::RealizedVariance => self.looked.variance = true,
+            Target::Volume => self.looked.volume = true,
+            Target::TradeCount => self.looked.trades = true,
+            Target::Price | Target::Direction => {}
         }
     }
 
@@ -184,7 +218,29 @@ impl Ground {
         for (lean, span) in self.leans.iter_mut().zip(LEAN_SPANS) {
             *lean += 2.0 / (span + 1.0) * (scaled - *lean);
         }
+        self.work_out();
         true
+    }
+
+    /// What many look at and what follows from the rest.
+    fn work_out(&mut self) {
+        let place = self.bar().close_at.0.div_euclid(self.interval.nanos());
+        for (begins, &horizon) in self.begins.iter_mut().zip(&self.horizons) {
+            *begins = horizon == 1 || place.rem_euclid(horizon as i64) == 0;
+        }
+        for k in 0..self.horizons.len() {
+            if self.looked.variance {
+                self.log_realized[k] = self.realized(k).map_or(f64::NAN, libm::log);
+            }
+            for (kind, is_looked_at) in
+                [(FlowKind::Volume, self.looked.volume), (FlowKind::Trades, self.looked.trades)]
+            {
+                if is_looked_at {
+                    let logarithm = kind.of(self).sum(k).map_or(f64::NAN, |sum| kind.logarithm(self, sum));
+                    kind.of_mut(self).logarithms[k] = logarithm;
+                }
+            }
+        }
     }
 
     /// A hole lies before the next candle.
@@ -225,9 +281,22 @@ impl Ground {
         self.seen
     }
 
-    /// How many intervals the candle's close lies after 1970: one more with each candle.
-    pub fn place(&self) -> i64 {
-        self.bar().close_at.0.div_euclid(self.interval.nanos())
+    /// Logarithm of the horizon `k`.
+    #[inline]
+    pub fn log_horizon(&self, k: usize) -> f64 {
+        self.log_horizons[k]
+    }
+
+    /// Whether targets of horizon `k` that do not overlap begin after the candle: at multiples of the horizon since
+    /// 1970.
+    #[inline]
+    pub fn begins(&self, k: usize) -> bool {
+        self.begins[k]
+    }
+
+    /// Whether this is one candle in so many.
+    pub fn is_one_in(&self, many: i64) -> bool {
+        self.bar().close_at.0.div_euclid(self.interval.nanos()).rem_euclid(many) == 0
     }
 
     /// ln(close / close before).
@@ -258,6 +327,12 @@ impl Ground {
     /// Sum of squared returns of the last candles of horizon `k`; `None` until there are as many.
     pub fn realized(&self, k: usize) -> Option<f64> {
         whole(&self.squares[k]).map(|sum| sum.max(self.horizons[k] as f64 * VARIANCE_FLOOR))
+    }
+
+    /// Its logarithm, where a variance is looked at.
+    #[inline]
+    pub fn log_realized(&self, k: usize) -> Option<f64> {
+        Some(self.log_realized[k]).filter(|logarithm| !logarithm.is_nan())
     }
 
     /// Base currency traded.
@@ -351,6 +426,13 @@ impl FlowKind {
         }
     }
 
+    fn of_mut(self, ground: &mut Ground) -> &mut Flow {
+        match self {
+            Self::Volume => &mut ground.volume,
+            Self::Trades => &mut ground.trades,
+        }
+    }
+
     /// ln of an amount; of what is next to nothing the logarithm of a floor: a hundredth of the mean candle's volume,
     /// half a trade.
     pub fn logarithm(self, ground: &Ground, amount: f64) -> f64 {
@@ -369,9 +451,11 @@ impl FlowKind {
         }
     }
 
-    /// ln of the sum over the last candles of horizon `k`; `None` until there are as many.
+    /// ln of the sum over the last candles of horizon `k`, where the target is looked at; `None` until there are as
+    /// many.
+    #[inline]
     pub fn log_sum(self, ground: &Ground, k: usize) -> Option<f64> {
-        self.of(ground).sum(k).map(|sum| self.logarithm(ground, sum))
+        Some(self.of(ground).logarithms[k]).filter(|logarithm| !logarithm.is_nan())
     }
 }
 
@@ -392,7 +476,9 @@ pub mod tests {
 
     fn ground() -> Ground {
         let interval: crate::domain::interval::Interval = "1m".parse().unwrap();
-        Ground::new(interval.time().unwrap(), &[1, 3])
+        let mut ground = Ground::new(interval.time().unwrap(), &[1, 3]);
+        Target::ALL.into_iter().for_each(|target| ground.look_at(target));
+        ground
     }
 
     #[test]
@@ -412,7 +498,7 @@ pub mod tests {
         assert!(!ground.take(&bar(9, 100.0)));
         assert!(ground.take(&bar(10, 100.0)));
         assert_eq!((ground.realized(1), ground.realized(0)), (None, Some(VARIANCE_FLOOR)));
-        assert_eq!(ground.place(), 10);
+        assert_eq!((ground.begins(0), ground.begins(1), ground.is_one_in(5)), (true, false, true));
     }
 
     #[test]

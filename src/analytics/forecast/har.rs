@@ -10,7 +10,7 @@
 
 use crate::analytics::forecast::direct::Direct;
 use crate::analytics::forecast::forecaster::{Course, Forecaster, ForecasterEntry};
-use crate::analytics::forecast::ground::{FlowKind, Ground, VARIANCE_FLOOR};
+use crate::analytics::forecast::ground::{FlowKind, Ground, LOG_VARIANCE_FLOOR, VARIANCE_FLOOR};
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::Target;
 
@@ -81,11 +81,11 @@ impl Forecaster for Har {
         inputs[7] = (volume.logarithm(ground, flow.value) - volume.logarithm(ground, flow.mean))
             .clamp(-VOLUME_MAX, VOLUME_MAX);
         self.model.take(&inputs, 0.0);
-        for (k, (said, &horizon)) in said.iter_mut().zip(ground.horizons()).enumerate() {
+        for (k, said) in said.iter_mut().enumerate() {
             if let Some(expected) = self.model.say(k) {
                 let ratio = self.ratios[k].0.clamp(RATIO_RANGE.0, RATIO_RANGE.1);
-                let floor = libm::log(VARIANCE_FLOOR * horizon as f64);
-                *said = (expected + CENTRE + libm::log(ratio * horizon as f64)).max(floor);
+                let a_candle = (expected + CENTRE + libm::log(ratio)).max(LOG_VARIANCE_FLOOR);
+                *said = a_candle + ground.log_horizon(k);
             }
         }
     }

@@ -15,6 +15,7 @@ use crate::analytics::estimators::scores::direction::wilson;
 use crate::analytics::forecast::bounds::{Bounds, BoundsMethod};
 use crate::analytics::forecast::ground::Ground;
 use crate::analytics::forecast::measure::Terms;
+use crate::analytics::forecast::path::wrapped;
 use crate::analytics::forecast::record::{Case, JUDGED_FROM, Record};
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::{Role, Target};
@@ -25,6 +26,8 @@ const RATE: f64 = 1.0;
 const SHARE: f64 = 0.005;
 /// Weight of the newest loss of the blend.
 const BLEND_WEIGHT: f64 = 0.002;
+/// The intervals of members are scored at one candle in so many at least, and only where targets begin.
+const INTERVALS_EVERY: usize = 5;
 /// The bell curve's quantile of an interval of nine in ten.
 const Z_90: f64 = 1.644_853_626_951_472_2;
 /// The baseline's place among the members.
@@ -159,7 +162,7 @@ impl Lane {
             let mixture = self.members();
             self.records[mixture].learn_interval(actual, then.interval, day(ground));
         }
-        if self.is_beginning(ground) {
+        if ground.begins(k) {
             if let (Some(outcome), Some(opened)) = (outcome, self.opened.take()) {
                 self.score(ground, outcome, actual, &opened);
             }
@@ -168,18 +171,22 @@ impl Lane {
         (then.roles != 0).then_some(Came { made_at: then.made_at, actual, roles: then.roles })
     }
 
-    /// Whether targets that do not overlap begin with the next candle.
-    fn is_beginning(&self, ground: &Ground) -> bool {
-        ground.place().rem_euclid(self.horizon as i64) == 0
-    }
-
     /// What was said at the last beginning came to an end.
     fn score(&mut self, ground: &Ground, outcome: f64, actual: f64, opened: &Pending) {
         let (members, terms, close) = (self.members(), self.terms, opened.close);
-        let baseline_loss = terms.loss(outcome, self.open[BASELINE], opened.scale);
+        let loss_of = |said: f64, forecast: f64| terms.loss(outcome, said, opened.scale, actual / forecast);
+        // The baseline is the first one, and what is told the last.
+        let (mut baseline_loss, mut told_loss) = (f64::NAN, f64::NAN);
+        let is_interval_scored =
+            terms.target != Target::Direction && ground.is_one_in(self.interval_stride());
         for model in 0..=members {
             let said = if model == members { opened.said } else { self.open[model] };
-            let loss = terms.loss(outcome, said, opened.scale);
+            let forecast = terms.value(said, close);
+            let loss = loss_of(said, forecast);
+            if model == BASELINE {
+                baseline_loss = loss;
+            }
+            told_loss = loss;
             if model < members {
                 self.spoke[model] = loss.is_finite();
                 self.losses[model] = (loss / terms.loss_max).min(1.0);
@@ -188,19 +195,20 @@ impl Lane {
                 continue;
             }
             let record = &mut self.records[model];
-            let forecast = terms.value(said, close);
             record.learn(&Case { actual, before: self.before, forecast, loss, baseline_loss });
             if terms.target == Target::Price && forecast != close && actual != close {
                 record.learn_way(actual > close, forecast > close);
             }
-            if model < members && terms.target != Target::Direction {
+            if model < members && is_interval_scored {
                 let interval = self.member_bounds[model].interval();
                 let interval = terms.bounds(ground, interval.map(|error| said + error * opened.scale), close);
                 record.learn_interval(actual, interval, day(ground));
                 self.member_bounds[model].learn((outcome - said) / opened.scale);
             }
         }
-        let blend_loss = terms.loss(outcome, self.open[members], opened.scale);
+        let blend = self.open[members];
+        let blend_loss =
+            if blend == opened.said { told_loss } else { loss_of(blend, terms.value(blend, close)) };
         if blend_loss.is_finite() && baseline_loss.is_finite() {
             let contest = &mut self.contest;
             contest.count += 1;
@@ -211,6 +219,11 @@ impl Lane {
         if fill_silent(&mut self.losses, &self.spoke, self.experts.weights()) {
             self.experts.learn(&self.losses);
         }
+    }
+
+    /// Candles between two at which the intervals of members are scored: a multiple of the horizon.
+    fn interval_stride(&self) -> i64 {
+        (self.horizon * INTERVALS_EVERY.div_ceil(self.horizon)) as i64
     }
 
     /// Whether the blend is told, and not the baseline.
@@ -262,6 +275,7 @@ impl Lane {
     pub fn say(
         &mut self,
         ground: &Ground,
+        k: usize,
         said: impl Fn(usize) -> f64,
         is_told: bool,
         all: bool,
@@ -289,22 +303,25 @@ impl Lane {
                 }
                 let [lower, upper] = interval;
                 let skill = self.records[members].skill();
-                saying = Some(Saying { forecast: terms.value(told, close), lower, upper, skill, role });
+                let naive = self.naive(ground, k, baseline);
+                let forecast = if told == baseline { naive } else { terms.value(told, close) };
+                let [lower, upper] = [lower.min(forecast), upper.max(forecast)];
+                saying = Some(Saying { forecast, lower, upper, skill, role });
             }
         }
-        if self.is_beginning(ground) {
+        if ground.begins(k) {
             self.opened = baseline.is_finite().then_some(pending);
             (0..members).for_each(|member| self.open[member] = said(member));
             self.open[members] = blend;
         }
         self.pending[self.next] = pending;
-        self.next = (self.next + 1) % self.horizon;
+        self.next = wrapped(self.next + 1, self.horizon);
         self.len = (self.len + 1).min(self.horizon);
         saying
     }
 
     /// What a member says, in values: as the mixture's saying, of its own.
-    pub fn saying_of(&self, ground: &Ground, member: usize, said: f64) -> Saying {
+    pub fn saying_of(&self, ground: &Ground, k: usize, member: usize, said: f64) -> Saying {
         let (terms, close) = (self.terms, ground.bar().close);
         let scale = terms.scale(ground, self.horizon);
         let [lower, upper] = match terms.target {
@@ -315,7 +332,10 @@ impl Lane {
             }
         };
         let (skill, role) = (self.records[member].skill(), self.role(member));
-        Saying { forecast: terms.value(said, close), lower, upper, skill, role }
+        let forecast =
+            if member == BASELINE { self.naive(ground, k, said) } else { terms.value(said, close) };
+        // By a last bit it might lie outside of what was made from its logarithm.
+        Saying { forecast, lower: lower.min(forecast), upper: upper.max(forecast), skill, role }
     }
 
     /// Of a chance: Wilson's, as if it had been counted in as many outcomes as were scored.
@@ -324,9 +344,16 @@ impl Lane {
         wilson((chance * count as f64).round() as u64, count, Z_90).unwrap_or([0.0, 1.0])
     }
 
-    /// The baseline's word as a value.
-    pub fn value(&self, ground: &Ground, said: f64) -> f64 {
-        self.terms.value(said, ground.bar().close)
+    /// The baseline's word as a value: what came last, where the baseline says it again.
+    pub fn naive(&self, ground: &Ground, k: usize, said: f64) -> f64 {
+        let last = match self.terms.target {
+            Target::RealizedVariance => ground.realized(k),
+            Target::Volume | Target::TradeCount => {
+                self.terms.actual(ground, k, 0.0).filter(|&amount| amount > self.terms.least(ground))
+            }
+            Target::Price | Target::Direction => None,
+        };
+        last.unwrap_or_else(|| self.terms.value(said, ground.bar().close))
     }
 
     /// Of a member, or of the mixture behind them.
@@ -357,7 +384,7 @@ impl Lane {
         state.index(&mut self.next, self.horizon - 1);
         state.index(&mut self.len, self.horizon);
         for back in (1..=self.len).rev() {
-            self.pending[(self.next + self.horizon - back) % self.horizon].state(state);
+            self.pending[wrapped(self.next + self.horizon - back, self.horizon)].state(state);
         }
         self.open.iter_mut().for_each(|said| state.f64(said));
         let mut some = self.opened.is_some();

@@ -20,8 +20,8 @@ struct LastVariance;
 impl Forecaster for LastVariance {
     fn step(&mut self, ground: &Ground, said: &mut [f64]) {
         for (k, said) in said.iter_mut().enumerate() {
-            if let Some(variance) = ground.realized(k) {
-                *said = libm::log(variance);
+            if let Some(variance) = ground.log_realized(k) {
+                *said = variance;
             }
         }
     }

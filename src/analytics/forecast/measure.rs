@@ -46,7 +46,7 @@ impl Terms {
     pub fn outcome(&self, ground: &Ground, k: usize, close_then: f64) -> Option<f64> {
         match self.target {
             Target::Price => Some(change(ground.bar().close, close_then)),
-            Target::RealizedVariance => ground.realized(k).map(libm::log),
+            Target::RealizedVariance => ground.log_realized(k),
             Target::Volume => FlowKind::Volume.log_sum(ground, k),
             Target::TradeCount => FlowKind::Trades.log_sum(ground, k),
             Target::Direction => {
@@ -72,7 +72,7 @@ impl Terms {
     pub fn value(&self, measure: f64, close: f64) -> f64 {
         match self.target {
             Target::Price if measure == 0.0 => close,
-            Target::Price => close * libm::exp(measure),
+            Target::Price => close * growth(measure),
             Target::Direction => measure,
             Target::RealizedVariance | Target::Volume | Target::TradeCount => libm::exp(measure),
         }
@@ -82,12 +82,17 @@ impl Terms {
     #[inline]
     pub fn bounds(&self, ground: &Ground, measures: [f64; 2], close: f64) -> [f64; 2] {
         let [lower, upper] = measures.map(|measure| self.value(measure, close));
-        let least = match self.target {
+        [if lower <= self.least(ground) { 0.0 } else { lower }, upper]
+    }
+
+    /// The amount next to nothing; below 0 where there is no such thing.
+    #[inline]
+    pub fn least(&self, ground: &Ground) -> f64 {
+        match self.target {
             Target::Volume => FlowKind::Volume.least(ground),
             Target::TradeCount => FlowKind::Trades.least(ground),
-            _ => return [lower, upper],
-        };
-        [if lower <= least { 0.0 } else { lower }, upper]
+            _ => f64::NEG_INFINITY,
+        }
     }
 
     /// The unit of errors, so that they are alike in quiet and wild times.
@@ -99,22 +104,29 @@ impl Terms {
         }
     }
 
-    /// What it costs to have said `said` where `outcome` came.
+    /// What it costs to have said `said` where `outcome` came. `ratio`: of the outcome by the forecast, as values.
     #[inline]
-    pub fn loss(&self, outcome: f64, said: f64, scale: f64) -> f64 {
+    pub fn loss(&self, outcome: f64, said: f64, scale: f64, ratio: f64) -> f64 {
         match self.target {
             Target::Price => {
                 let error = (outcome - said) / scale;
                 error * error
             }
-            Target::RealizedVariance => {
-                let log_ratio = outcome - said;
-                libm::exp(log_ratio) - log_ratio - 1.0
-            }
+            Target::RealizedVariance => ratio - (outcome - said) - 1.0,
             Target::Volume | Target::TradeCount => (outcome - said).abs(),
             Target::Direction => -libm::log(if outcome > 0.5 { said } else { 1.0 - said }),
         }
     }
+}
+
+/// The exponential of a change of a price, nearly always a small one: its series then, to the last bit but one.
+#[inline]
+fn growth(change: f64) -> f64 {
+    if change.abs() > 0.01 {
+        return libm::exp(change);
+    }
+    let x = change;
+    1.0 + x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0)))))
 }
 
 fn change(close: f64, close_then: f64) -> f64 {

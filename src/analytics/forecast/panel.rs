@@ -111,11 +111,11 @@ impl Panel {
             let said = |member: usize| self.said[member * horizons + k];
             let used = (0..count).filter(|&member| lane.leans_on(member) && said(member).is_finite());
             let warm_up = used.map(|member| self.warm_ups[member]).max().unwrap_or(self.warm_ups[BASELINE]);
-            let Some(saying) = lane.say(ground, said, is_told, all) else { continue };
-            let naive = lane.value(ground, said(BASELINE));
+            let Some(saying) = lane.say(ground, k, said, is_told, all) else { continue };
+            let naive = lane.naive(ground, k, said(BASELINE));
             if all {
                 for model in (0..count).filter(|&member| said(member).is_finite()) {
-                    let saying = lane.saying_of(ground, model, said(model));
+                    let saying = lane.saying_of(ground, k, model, said(model));
                     tell(Told { model, k, saying, naive, warm_up: self.warm_ups[model] });
                 }
             }

@@ -2,6 +2,12 @@
 
 use crate::analytics::rolling::state::State;
 
+/// A place in a ring of so many, that is at most once round too far.
+#[inline]
+pub fn wrapped(place: usize, room: usize) -> usize {
+    if place >= room { place - room } else { place }
+}
+
 /// Sums of returns since the last hole, those of the last candles in a ring.
 #[derive(Clone, Debug)]
 pub struct Path {
@@ -20,7 +26,7 @@ impl Path {
     /// Takes the next return.
     pub fn take(&mut self, log_return: f64) {
         let now = self.sums[self.at] + log_return;
-        self.at = (self.at + 1) % self.sums.len();
+        self.at = wrapped(self.at + 1, self.sums.len());
         self.sums[self.at] = now;
         self.len = (self.len + 1).min(self.sums.len() - 1);
     }
@@ -28,7 +34,7 @@ impl Path {
     /// The return over the last `horizon` candles; `None` where there were fewer since the last hole.
     pub fn change(&self, horizon: usize) -> Option<f64> {
         let room = self.sums.len();
-        (horizon <= self.len).then(|| self.sums[self.at] - self.sums[(self.at + room - horizon) % room])
+        (horizon <= self.len).then(|| self.sums[self.at] - self.sums[wrapped(self.at + room - horizon, room)])
     }
 
     /// A hole lies before the next return.
@@ -43,7 +49,7 @@ impl Path {
         state.index(&mut self.at, room - 1);
         state.index(&mut self.len, room - 1);
         for back in 0..=self.len {
-            state.f64(&mut self.sums[(self.at + room - back) % room]);
+            state.f64(&mut self.sums[wrapped(self.at + room - back, room)]);
         }
     }
 }

@@ -10,7 +10,6 @@ use crate::analytics::estimators::scores::diebold_mariano::{DieboldMariano, Lags
 use crate::analytics::estimators::scores::direction::DirectionScore;
 use crate::analytics::estimators::scores::interval::{CoverageByDay, IntervalScore};
 use crate::analytics::estimators::scores::point::PointScore;
-use crate::analytics::estimators::scores::variance::QlikeScore;
 use crate::analytics::forecast::bounds::LEVEL;
 use crate::analytics::forecast::measure::Terms;
 use crate::analytics::rolling::state::State;
@@ -60,10 +59,11 @@ pub struct Record {
     scored: u64,
     loss: f64,
     baseline_loss: f64,
+    /// Of all losses: of a variance QLIKE, of a direction the logarithmic loss.
+    loss_sum: f64,
     point: PointScore,
     interval: IntervalScore,
     days: CoverageByDay,
-    qlike: QlikeScore,
     direction: DirectionScore,
     against: DieboldMariano,
 }
@@ -78,10 +78,10 @@ impl Record {
             scored: 0,
             loss: 0.0,
             baseline_loss: 0.0,
+            loss_sum: 0.0,
             point: PointScore::default(),
             interval: IntervalScore::new(LEVEL),
             days: CoverageByDay::new(DAY_MIN),
-            qlike: QlikeScore::default(),
             direction: DirectionScore::default(),
             against: DieboldMariano::new(1, Lags::Bartlett),
         }
@@ -96,15 +96,11 @@ impl Record {
         let weight = LOSS_WEIGHT.max(1.0 / self.scored as f64);
         self.loss += weight * (case.loss - self.loss);
         self.baseline_loss += weight * (case.baseline_loss - self.baseline_loss);
+        self.loss_sum += case.loss;
         self.against.learn(case.loss, case.baseline_loss);
         match self.terms.target {
-            Target::Direction => self.direction.learn_chance(case.actual > 0.5, case.forecast),
-            target => {
-                self.point.learn(case.actual, case.forecast, case.before);
-                if target == Target::RealizedVariance {
-                    self.qlike.learn(case.actual, case.forecast);
-                }
-            }
+            Target::Direction => self.direction.learn(case.actual > 0.5, case.forecast > 0.5),
+            _ => self.point.learn(case.actual, case.forecast, case.before),
         }
         if self.scored >= JUDGED_FROM && self.scored.is_multiple_of(JUDGED_EVERY) {
             self.judge();
@@ -188,8 +184,9 @@ impl Record {
         score.coverage = self.interval.coverage();
         score.coverage_worst_day = self.days.range().map(|[least, _]| least);
         score.winkler = self.interval.winkler();
-        score.qlike = self.qlike.mean();
-        score.log_loss = self.direction.log_loss();
+        let mean_loss = (self.scored > 0).then(|| self.loss_sum / self.scored as f64);
+        score.qlike = mean_loss.filter(|_| self.terms.target == Target::RealizedVariance);
+        score.log_loss = mean_loss.filter(|_| self.terms.target == Target::Direction);
         score.direction = self.direction();
         let test = self.against.test();
         score.dm_statistic = test.map(|test| test.statistic);
@@ -209,10 +206,10 @@ impl Record {
         state.word(&mut self.scored);
         state.f64(&mut self.loss);
         state.f64(&mut self.baseline_loss);
+        state.f64(&mut self.loss_sum);
         self.point.state(state);
         self.interval.state(state);
         self.days.state(state);
-        self.qlike.state(state);
         self.direction.state(state);
         self.against.state(state);
     }

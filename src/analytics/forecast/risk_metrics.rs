@@ -31,8 +31,9 @@ impl Forecaster for Decayed {
             return;
         }
         let Some(variance) = self.filter.variance() else { return };
-        for (said, &horizon) in said.iter_mut().zip(ground.horizons()) {
-            *said = libm::log(variance.max(VARIANCE_FLOOR) * horizon as f64);
+        let variance = libm::log(variance.max(VARIANCE_FLOOR));
+        for (k, said) in said.iter_mut().enumerate() {
+            *said = variance + ground.log_horizon(k);
         }
     }
 
