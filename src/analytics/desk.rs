@@ -47,9 +47,18 @@ impl<S: OutputSink> Desk<'_, S> {
     /// Advances the indicators over a candle told for the first time, and tells what they say.
     #[inline]
     pub fn advance(&mut self, set: &mut IndicatorSet, interval: Interval, bar: &Bar<'_>, partial: bool) {
-        let plan = self.plan;
-        set.advance_and(plan, bar, partial, |position, values, data_state| {
-            self.tell_values(interval, bar.open_at, position, values, data_state, 0);
+        set.advance_and(self.plan, bar, partial, |shape, values, data_state| {
+            let snapshot = IndicatorSnapshot {
+                interval,
+                open_at: bar.open_at,
+                position: shape.position,
+                indicator: &shape.name,
+                outputs: shape.outputs,
+                values,
+                revision: 0,
+                data_state,
+            };
+            self.out.accept(self.cause_seq, Output::Indicator(&snapshot));
         });
     }
 
@@ -106,12 +115,14 @@ pub fn told_candle(
     }
 }
 
-/// The candle that sums make, as statistics see it.
-#[inline]
+/// The candle that sums make, as statistics see it. Always inlined: it is large, and would be copied.
+#[inline(always)]
 pub fn bar_of((open_at, close_at): (UnixNanos, UnixNanos), sums: &Sums, with_amounts: bool) -> Bar<'_> {
     let prices = &sums.prices;
     let [volume, quote_volume, bought, sold] = if with_amounts { sums.amounts_f64() } else { [f64::NAN; 4] };
-    let mut bar = Bar {
+    let unsaid = sums.unsaid();
+    // Built where it stays: what is changed afterwards would be copied.
+    Bar {
         open_at,
         close_at,
         open: prices.open.decimal().to_f64(),
@@ -119,27 +130,11 @@ pub fn bar_of((open_at, close_at): (UnixNanos, UnixNanos), sums: &Sums, with_amo
         low: prices.low.decimal().to_f64(),
         close: prices.close.decimal().to_f64(),
         volume,
-        quote_volume: Some(quote_volume),
-        trade_count: Some(sums.trade_count()),
-        taker_buy_volume: Some(bought),
-        taker_sell_volume: Some(sold),
-        trade_times: Some((sums.first.at, sums.last.at)),
-        sizes: None,
-    };
-    if sums.has_rest() {
-        take_back_unsaid(&mut bar, sums);
+        quote_volume: (!unsaid.quote_volume).then_some(quote_volume),
+        trade_count: (!unsaid.trade_count).then(|| sums.trade_count()),
+        taker_buy_volume: (!unsaid.taker_volume).then_some(bought),
+        taker_sell_volume: (!unsaid.taker_volume).then_some(sold),
+        trade_times: (!unsaid.trade_times).then_some((sums.first.at, sums.last.at)),
+        sizes: sums.sizes(),
     }
-    bar
-}
-
-#[cold]
-#[inline(never)]
-fn take_back_unsaid<'a>(bar: &mut Bar<'a>, sums: &'a Sums) {
-    let unsaid = sums.unsaid();
-    bar.quote_volume = bar.quote_volume.filter(|_| !unsaid.quote_volume);
-    bar.trade_count = bar.trade_count.filter(|_| !unsaid.trade_count);
-    bar.taker_buy_volume = bar.taker_buy_volume.filter(|_| !unsaid.taker_volume);
-    bar.taker_sell_volume = bar.taker_sell_volume.filter(|_| !unsaid.taker_volume);
-    bar.trade_times = bar.trade_times.filter(|_| !unsaid.trade_times);
-    bar.sizes = sums.sizes();
 }

@@ -24,16 +24,22 @@ pub struct IndicatorPlan {
 }
 
 /// What advancing looks up for each indicator, side by side.
-#[derive(Clone, Copy, Debug)]
-struct Shape {
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// Its place among the indicators.
+    pub position: usize,
+    /// As it is told: `ema(20)`.
+    pub name: String,
+    /// The names of its values.
+    pub outputs: &'static [&'static str],
     warm_up: u64,
-    /// How many values it has.
-    outputs: usize,
 }
 
 impl Shape {
-    fn of(spec: &Spec) -> Self {
-        Self { warm_up: spec.warm_up() as u64, outputs: spec.entry.outputs.len() }
+    fn of((position, spec): (usize, &Spec)) -> Self {
+        let (name, outputs) = (spec.to_string(), spec.entry.outputs);
+        assert!(outputs.len() <= OUTPUTS_MAX, "{name} has too many values");
+        Self { position, name, outputs, warm_up: spec.warm_up() as u64 }
     }
 }
 
@@ -43,7 +49,7 @@ impl IndicatorPlan {
             state_words: 0,
             names: specs.iter().map(ToString::to_string).collect(),
             outputs: specs.iter().map(|spec| spec.entry.outputs).collect(),
-            shapes: specs.iter().map(Shape::of).collect(),
+            shapes: specs.iter().enumerate().map(Shape::of).collect(),
             needs_amounts: specs.iter().any(|spec| spec.entry.needs >= Needs::Amounts),
             needs_sizes: specs.iter().any(|spec| spec.entry.needs >= Needs::Sizes),
             specs: specs.to_vec(),
@@ -117,8 +123,8 @@ impl IndicatorSet {
     /// Takes the next candle; one reading for each indicator of the plan.
     pub fn advance(&mut self, plan: &IndicatorPlan, bar: &Bar<'_>, partial: bool, readings: &mut [Reading]) {
         readings.iter_mut().for_each(|reading| reading.data_state = None);
-        self.advance_and(plan, bar, partial, |position, values, data_state| {
-            let reading = &mut readings[position];
+        self.advance_and(plan, bar, partial, |shape, values, data_state| {
+            let reading = &mut readings[shape.position];
             reading.data_state = Some(data_state);
             reading.values[..values.len()].copy_from_slice(values);
         });
@@ -131,19 +137,16 @@ impl IndicatorSet {
         plan: &IndicatorPlan,
         bar: &Bar<'_>,
         partial: bool,
-        mut hand_on: impl FnMut(usize, &[f64], DataState),
+        mut hand_on: impl FnMut(&Shape, &[f64], DataState),
     ) {
-        self.bars_since_partial =
-            if partial { 0 } else { (self.bars_since_partial + 1).min(FORGET_PARTIAL_AFTER) };
+        let since_partial = if partial { 0 } else { (self.bars_since_partial + 1).min(FORGET_PARTIAL_AFTER) };
+        self.bars_since_partial = since_partial;
         let mut values = [0.0; OUTPUTS_MAX];
-        for (position, (member, shape)) in self.members.iter_mut().zip(&plan.shapes).enumerate() {
-            let values = &mut values[..shape.outputs];
-            let warm = member.advance(bar, values);
-            // Zero times a number is zero; times infinity or NaN it is not.
-            let finite = values.iter().fold(0.0, |sum, value| sum + value * 0.0) == 0.0;
-            if warm && finite {
-                let whole = self.bars_since_partial >= shape.warm_up;
-                hand_on(position, values, if whole { DataState::Complete } else { DataState::Partial });
+        for (member, shape) in self.members.iter_mut().zip(&plan.shapes) {
+            let values = &mut values[..shape.outputs.len().min(OUTPUTS_MAX)];
+            if member.advance(bar, values) && is_finite(values) {
+                let whole = since_partial >= shape.warm_up;
+                hand_on(shape, values, if whole { DataState::Complete } else { DataState::Partial });
             }
         }
     }
@@ -169,4 +172,14 @@ impl IndicatorSet {
         self.state(&mut state);
         assert!(state.finish() == Ok(()), "a checkpoint is of the set that goes back to it");
     }
+}
+
+#[inline]
+fn is_finite(values: &[f64]) -> bool {
+    // Most indicators have one value.
+    if let [value] = values {
+        return value.is_finite();
+    }
+    // Zero times a number is zero; times infinity or NaN it is not.
+    values.iter().fold(0.0, |sum, value| sum + value * 0.0) == 0.0
 }

@@ -109,8 +109,9 @@ impl InformationBars {
         self.set.state(state);
     }
 
-    /// Takes the next trade of the log. `true`: the bar is full and is to be closed.
-    #[inline]
+    /// Takes the next trade of the log. `true`: the bar is full and is to be closed. Always inlined, as
+    /// `Series::add`.
+    #[inline(always)]
     pub fn add(&mut self, print: &Print, disturbing: bool, with_sizes: bool) -> bool {
         let bar = match &mut self.open {
             Some(bar) => {

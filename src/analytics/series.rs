@@ -138,8 +138,8 @@ impl Series {
         }
     }
 
-    /// Adds a trade to its candle, which is not closed.
-    #[inline]
+    /// Adds a trade to its candle, which is not closed. Always inlined: so that the print stays in registers.
+    #[inline(always)]
     pub fn add(&mut self, print: &Print, with_sizes: bool) {
         // What reaches behind the closed intervals is open.
         if let Some(last) = self.rows.back_mut()

@@ -21,10 +21,21 @@ pub struct Rank {
 
 /// In what steps an instrument's amounts are counted: digits after the point of quantities and of their
 /// products with prices, as fine as any trade of it needed so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+///
+/// Aligned so that two are compared at once.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(align(2))]
 pub struct Steps {
     volume: u8,
     quote_volume: u8,
+}
+
+impl PartialEq for Steps {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let both = |steps: &Self| u16::from_le_bytes([steps.volume, steps.quote_volume]);
+        both(self) == both(other)
+    }
 }
 
 impl Steps {
@@ -95,8 +106,9 @@ pub struct Print {
     /// As [`Decimal::units`] gives it.
     price_units: u128,
     pub quantity: Quantity,
-    /// What it adds to volume and quote volume, in steps; zero where they do not hold it.
-    amounts: [u64; 2],
+    /// What it adds to volume, quote volume, and what takers bought of both, in steps; zero where they do
+    /// not hold it.
+    amounts: [u64; 4],
     steps: Steps,
     /// Its amounts are no numbers of steps, or its taker's side is not known.
     is_seldom: bool,
@@ -132,25 +144,20 @@ impl Print {
         // Digits beyond the table, or a difference below zero.
         let fits = !beyond & (missing[0] < 20) & (missing[1] < 20);
         let mask = u64::from(fits).wrapping_neg();
+        let (volume, quote_volume) = (volume as u64 & mask, quote_volume as u64 & mask);
+        let bought_mask = bought.wrapping_neg();
         Self {
             rank: Rank { at: trade.exchange_at, tie },
             price: trade.price,
             price_units: price.units(),
             quantity: trade.quantity,
-            amounts: [volume as u64 & mask, quote_volume as u64 & mask],
+            amounts: [volume, quote_volume, volume & bought_mask, quote_volume & bought_mask],
             steps: *steps,
             is_seldom: !fits | (bought | sold == 0),
             bought,
             sold,
             trade_count: u64::from(trade.trade_count),
         }
-    }
-
-    /// What takers bought of it.
-    #[inline]
-    fn bought_amounts(&self) -> [u64; 2] {
-        let mask = self.bought.wrapping_neg();
-        self.amounts.map(|amount| amount & mask)
     }
 
     /// What it adds to the four sums, whatever the steps.
@@ -251,8 +258,7 @@ impl Sums {
         let price = print.price;
         self.prices = Ohlc { open: price, high: price, low: price, close: price };
         (self.first, self.last) = (print.rank, print.rank);
-        let ([volume, quote_volume], [bought, bought_quote]) = (print.amounts, print.bought_amounts());
-        self.amounts = [volume, quote_volume, bought, bought_quote];
+        self.amounts = print.amounts;
         self.steps = print.steps;
         self.trade_count = print.trade_count as u32;
         self.rest = None;
@@ -357,17 +363,12 @@ impl Sums {
         ]
     }
 
-    /// Whether there may be anything unsaid, or sizes.
-    #[inline]
-    pub fn has_rest(&self) -> bool {
-        self.rest.is_some()
-    }
-
     #[inline]
     pub fn unsaid(&self) -> Unsaid {
         self.rest.as_ref().map_or(Unsaid::default(), |rest| rest.unsaid)
     }
 
+    #[inline]
     pub fn sizes(&self) -> Option<&SizeHistogram> {
         self.rest.as_ref()?.sizes.as_deref()
     }
@@ -408,9 +409,7 @@ impl Sums {
 
     #[inline]
     fn add_amounts(&mut self, print: &Print) {
-        let ([volume, quote_volume], [bought, bought_quote]) = (print.amounts, print.bought_amounts());
-        let amounts = [volume, quote_volume, bought, bought_quote];
-        let added = self.add_steps(amounts, print.steps, print.trade_count as u32);
+        let added = self.add_steps(print.amounts, print.steps, print.trade_count as u32);
         if !added | print.is_seldom | self.rest.is_some() {
             self.add_seldom(*print, added);
         }
@@ -438,13 +437,11 @@ impl Sums {
     #[cold]
     #[inline(never)]
     fn add_seldom(&mut self, print: Print, added: bool) {
-        let ([volume, quote_volume], [bought, bought_quote]) = (print.amounts, print.bought_amounts());
-        let amounts = [volume, quote_volume, bought, bought_quote];
         let trade_count = print.trade_count as u32;
-        let added = added || self.add_with_room(amounts, print.steps, trade_count);
+        let added = added || self.add_with_room(print.amounts, print.steps, trade_count);
         if !added {
             self.add_units(print.units(), print.trade_count);
-        } else if volume == 0 {
+        } else if print.amounts[VOLUME] == 0 {
             self.add_units(print.units(), 0);
         }
         if print.bought | print.sold == 0 {
