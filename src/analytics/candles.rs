@@ -154,9 +154,14 @@ impl Candles {
     }
 
     /// Asks for what the series will use for so many trades, of which the rows of at most `rows_max`.
-    pub fn fetch_rows(&self, trades: usize, rows_max: usize) {
+    pub fn fetch_rows(&self, trades: usize, rows_max: usize, window: usize) {
         for link in &self.links {
-            link.series.fetch_rows(if link.feeder.is_none() { trades.min(rows_max) } else { 0 });
+            // Nothing is added to it before its feeder closes a candle.
+            let fed = link.feeder.is_none_or(|feeder| self.is_soon(&self.links[usize::from(feeder)], trades));
+            if fed {
+                let new = if link.feeder.is_none() { trades.min(rows_max) } else { 0 };
+                link.series.fetch_rows(new, window);
+            }
             if self.is_soon(link, trades) {
                 link.series.fetch_places();
             }
@@ -167,6 +172,9 @@ impl Candles {
     pub fn fetch_sets(&self, trades: usize) {
         for link in self.links.iter().filter(|link| self.is_soon(link, trades)) {
             link.series.fetch_set();
+            if link.feeder.is_none() {
+                link.series.fetch_checkpoint(trades);
+            }
         }
     }
 

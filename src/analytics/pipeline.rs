@@ -36,8 +36,8 @@ const STATE_VERSION: u32 = 7;
 /// In how many steps [`SymbolPipeline::fetch`] asks for all.
 pub const FETCH_STEPS: usize = 4;
 
-/// So many rows to come are fetched ahead; a processor that sees them written one after the other goes on by itself.
-const FETCHED_ROWS_MAX: usize = 8;
+/// So many rows to come are fetched ahead.
+const FETCHED_ROWS_MAX: usize = 20;
 
 /// What a pipeline computes; the same for all symbols of a run.
 #[derive(Debug)]
@@ -181,13 +181,18 @@ impl<'s> SymbolPipeline<'s> {
         let times: Vec<_> = settings.intervals.iter().filter_map(|interval| interval.time()).collect();
         let models = &settings.intelligence;
         let intelligence = (!models.is_empty()).then(|| Box::new(Intelligence::new(&instrument, models)));
+        // Room for these first: so they lie beside the candles, with as little as can be between.
+        let bars = settings.intervals.iter().filter(|interval| interval.time().is_none()).count();
+        let mut information = Vec::with_capacity(bars);
+        let candles = Candles::new(&times, plan);
+        information.extend(settings.intervals.iter().filter_map(|&i| InformationBars::new(i, plan)));
         Self {
             settings,
             intelligence,
             ledger: Ledger::new(id_rule),
             gaps: Gaps::new(instrument),
-            candles: Candles::new(&times, plan),
-            information: settings.intervals.iter().filter_map(|&i| InformationBars::new(i, plan)).collect(),
+            candles,
+            information,
             watermark: UnixNanos(i64::MIN),
             first_trade_at: None,
             last_trade_at: UnixNanos(i64::MIN),
@@ -309,7 +314,7 @@ impl<'s> SymbolPipeline<'s> {
                 ahead::fetch_all(&self.information);
                 self.ledger.fetch(events);
             }
-            2 => self.candles.fetch_rows(events, FETCHED_ROWS_MAX),
+            2 => self.candles.fetch_rows(events, FETCHED_ROWS_MAX, self.settings.window),
             _ => self.candles.fetch_sets(events),
         }
     }

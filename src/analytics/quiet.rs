@@ -219,6 +219,7 @@ impl Series {
             let inside = old.iter().flat_map(|run| run.pieces(self.interval, start, until)).collect();
             let told = old.first().and_then(Quiet::stretch);
             let told = Told::Growing(Box::new(Growth { inside, told }));
+            self.may_grow = true;
             self.quiet.push_back(Quiet { first_open: start, count: total, unknown, revision: 0, told });
             return;
         }
@@ -238,7 +239,16 @@ impl Series {
     }
 
     /// Tells a long run of quiet whose end is now known.
+    #[inline]
     pub fn finish_stretch<S: OutputSink>(&mut self, desk: &mut Desk<'_, S>) {
+        if self.may_grow {
+            self.finish_stretch_told(desk);
+        }
+    }
+
+    #[cold]
+    fn finish_stretch_told<S: OutputSink>(&mut self, desk: &mut Desk<'_, S>) {
+        self.may_grow = false;
         if let Some(last) = self.quiet.back_mut()
             && let Told::Growing(growth) = &mut last.told
         {

@@ -193,6 +193,7 @@ impl Series {
         let tail = self.quiet.split_off(last);
         self.quiet.truncate(first);
         new.into_iter().chain(tail).for_each(|run| self.quiet.push_back(run));
+        self.may_grow = true;
         self.count_quiet();
     }
 

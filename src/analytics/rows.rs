@@ -119,6 +119,7 @@ impl Series {
             self.checkpoints.push_front(checkpoint);
             self.rows.extend_front(rows);
             self.quiet.extend_front(runs);
+            self.may_grow = true;
             self.count_quiet();
             self.put_aside = !whole;
         }
@@ -188,6 +189,7 @@ impl Series {
             (0..rows).for_each(|_| self.rows.push_back(restored_row(state)));
             self.quiet = Ring::default();
             (0..runs).for_each(|_| self.quiet.push_back(restored_run(state)));
+            self.may_grow = true;
             self.checkpoints = (0..checkpoints).map(|_| Checkpoint::default()).collect();
             self.checkpoints.iter_mut().for_each(|checkpoint| checkpoint.state(state));
             self.check_restored(state);

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 
+use crate::analytics::ahead;
 use crate::analytics::desk::{Desk, bar_of};
 use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet};
 use crate::analytics::quiet::Quiet;
@@ -45,6 +46,11 @@ pub struct Series {
     pub(super) closed: usize,
     /// Sorted by open time.
     pub(super) quiet: Ring<Quiet>,
+    /// Whether the last run of quiet may be [`Told::Growing`]: then it is looked at before a candle closes.
+    /// Not saved: looked up.
+    ///
+    /// [`Told::Growing`]: crate::analytics::quiet::Told::Growing
+    pub(super) may_grow: bool,
     /// All intervals up to here are closed.
     pub(super) closed_until: UnixNanos,
     /// The first interval that was ever told.
@@ -72,6 +78,7 @@ impl Series {
             spare_words: Vec::new(),
             closed: 0,
             quiet: Ring::default(),
+            may_grow: false,
             closed_until: UnixNanos(i64::MIN),
             begins: UnixNanos(i64::MIN),
             told_any: false,
@@ -113,10 +120,26 @@ impl Series {
     }
 
     /// Asks for the candles that the next trades will change and close, so many of them new ones.
-    pub fn fetch_rows(&self, new: usize) {
+    pub fn fetch_rows(&self, new: usize, window: usize) {
         self.rows.fetch_back(self.rows.len() - self.closed, new);
-        if new > 0 {
-            self.quiet.fetch_back(1, new.div_ceil(4));
+        if new == 0 {
+            return;
+        }
+        self.quiet.fetch_back(1, new.div_ceil(4));
+        if self.closed + new >= window + self.stay + CHECKPOINT_EVERY {
+            let (front, back) = self.checkpoints.as_slices();
+            ahead::fetch_all(front);
+            ahead::fetch_all(back);
+        }
+    }
+
+    /// Asks for where the next checkpoint goes, if it comes soon.
+    pub fn fetch_checkpoint(&self, new: usize) {
+        if self.rows_since_checkpoint + new >= CHECKPOINT_EVERY
+            && let Some(oldest) = self.checkpoints.front()
+        {
+            // Its words are the next ones' room.
+            ahead::fetch_all(&oldest.words);
         }
     }
 
