@@ -127,9 +127,13 @@ impl InformationBars {
             }),
         };
         bar.disturbed |= disturbing;
+        let sums = &bar.sums;
+        // Sides are counted where they are asked for.
+        if let Threshold::Ticks(n) = self.threshold {
+            return sums.trade_count() >= n;
+        }
         bar.buys += print.trade_count * print.bought;
         bar.sells += print.trade_count * print.sold;
-        let sums = &bar.sums;
         match self.threshold {
             Threshold::Ticks(n) => sums.trade_count() >= n,
             Threshold::Volume(x) => sums.volume() >= x,

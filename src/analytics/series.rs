@@ -164,33 +164,23 @@ impl Series {
     /// Adds a trade to its candle, which is not closed. Always inlined: so that the print stays in registers.
     #[inline(always)]
     pub fn add(&mut self, print: &Print, with_sizes: bool) {
+        let (at, nanos) = (print.rank.at, self.interval.nanos());
         // What reaches behind the closed intervals is open.
-        if let Some(last) = self.rows.back_mut()
-            && print.rank.at >= last.open_at
-            && print.rank.at.0 < last.open_at.0 + self.interval.nanos()
-        {
-            last.sums.add(print);
-            return;
-        }
-        let open_at = self.open_of(print.rank.at);
-        if self.rows.back().is_none_or(|last| last.open_at < open_at) {
-            self.rows.push_back_slot(Row::blank).begin(open_at, print, with_sizes);
-        } else {
-            self.add_between(open_at, *print, with_sizes);
-        }
-    }
-
-    /// As [`TimeInterval::open_of`]; next to the last candle it needs no division.
-    #[inline]
-    fn open_of(&self, at: UnixNanos) -> UnixNanos {
-        let nanos = self.interval.nanos();
-        let near = self.rows.back().map_or(i64::MIN, |last| last.open_at.0.saturating_add(nanos));
-        if at.0 >= near && at.0 - nanos < near { UnixNanos(near) } else { self.interval.open_of(at) }
+        let open_at = match self.rows.back_mut() {
+            None => self.interval.open_of(at),
+            Some(last) if at < last.open_at => return self.add_between(*print, with_sizes),
+            Some(last) if at.0 - last.open_at.0 < nanos => return last.sums.add(print),
+            // Next to the last candle it needs no division.
+            Some(last) if at.0 - last.open_at.0 < 2 * nanos => UnixNanos(last.open_at.0 + nanos),
+            Some(_) => self.interval.open_of(at),
+        };
+        self.rows.push_back_slot(Row::blank).begin(open_at, print, with_sizes);
     }
 
     #[cold]
     #[inline(never)]
-    fn add_between(&mut self, open_at: UnixNanos, print: Print, with_sizes: bool) {
+    fn add_between(&mut self, print: Print, with_sizes: bool) {
+        let open_at = self.interval.open_of(print.rank.at);
         match self.rows.binary_search_by_key(&open_at, |row| row.open_at) {
             Ok(at) => self.rows[at].sums.add(&print),
             Err(at) => self.rows.insert(at, Row::new(open_at, Sums::new(print, with_sizes))),
@@ -213,7 +203,12 @@ impl Series {
     #[cold]
     #[inline(never)]
     fn add_sums_elsewhere(&mut self, at: UnixNanos, sums: &Sums) {
-        let open_at = self.open_of(at);
+        let open_at = self.interval.open_of(at);
+        if self.rows.back().is_none_or(|last| last.open_at < open_at) {
+            let row = self.rows.push_back_slot(Row::blank);
+            *row = Row::new(open_at, sums.clone());
+            return;
+        }
         match self.rows.binary_search_by_key(&open_at, |row| row.open_at) {
             Ok(at) => self.rows[at].sums.merge(sums),
             Err(at) => self.rows.insert(at, Row::new(open_at, sums.clone())),
