@@ -17,7 +17,7 @@ use crate::analytics::anomaly::detector::{Assessment, DetectorEntry, Tuning};
 use crate::analytics::estimators::scores::direction::{Z_95, wilson};
 use crate::analytics::features::{FeatureMaker, Reading};
 use crate::app::evaluate::anomalies::Destinations;
-use crate::app::evaluate::chart::{self, Mark};
+use crate::app::evaluate::chart::{self, Better, Mark};
 use crate::app::evaluate::page::Page;
 use crate::app::evaluate::recordings::{
     RecordingArguments, WholeFile, aligned, make_directory, number, shown,
@@ -494,7 +494,7 @@ fn page(arguments: &InjectArguments, recordings: &[Recording], judged: &[Judged]
             })
             .collect();
         let says = format!("Recall, {spacing}: one in about {candles} candles, with its 95 % interval");
-        page.figure(&chart::marks(&says, &marks, 0.0), &says);
+        page.figure(&chart::marks(&says, &marks, 0.0, Better::Above), &says);
     }
     page.heading("Calibration");
     for judged in judged.iter().filter(|judged| judged.scored > 0) {

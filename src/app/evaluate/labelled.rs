@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::analytics::anomaly::SERIES_DETECTORS;
 use crate::analytics::anomaly::series::{SeriesDetector, SeriesEntry};
 use crate::app::evaluate::anomalies::Destinations;
-use crate::app::evaluate::chart::{self, Mark as Dot};
+use crate::app::evaluate::chart::{self, Better, Mark as Dot};
 use crate::app::evaluate::corpus::{Corpus, LabelledSeries};
 use crate::app::evaluate::nab::{self, Mark, PROFILES, Scored};
 use crate::app::evaluate::page::Page;
@@ -181,7 +181,7 @@ fn page(corpus: &Corpus, judged: &[Judged]) -> Page {
     if !dots.is_empty() {
         let says =
             "Standard score of each detector, from its score where false alarms cost more to where misses do";
-        page.figure(&chart::marks(says, &dots, 0.0), says);
+        page.figure(&chart::marks(says, &dots, 0.0, Better::Above), says);
     }
     let Some(first) = judged.first() else { return page };
     page.heading(&format!("What {} said", first.name));
