@@ -70,15 +70,15 @@ impl<const N: usize> Alarm<N> {
     pub fn judge(&mut self, strengths: [Option<f64>; N]) -> Option<Alert> {
         self.threshold = self.budget.threshold_nats();
         // The largest by its quantile, compared without dividing: above 1 it is a peak.
-        let (mut strongest, mut quantile) = (0.0, 0.0);
+        let (mut strongest, mut quantile) = (0.0_f64, 0.0_f64);
         let mut peaks = false;
         for (spot, strength) in self.spots.iter().zip(strengths) {
-            let Some(strength) = strength.filter(|_| spot.is_warm()) else { continue };
             let own = spot.quantile();
+            let strength = strength.unwrap_or(0.0);
             peaks |= strength > own;
-            if strength * quantile >= strongest * own {
-                (strongest, quantile) = (strength, own);
-            }
+            let larger = strength * quantile >= strongest * own;
+            strongest = if larger { strength } else { strongest };
+            quantile = if larger { own } else { quantile };
         }
         if peaks {
             let alert = self.consider(strengths);

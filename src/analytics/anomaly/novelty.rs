@@ -72,7 +72,7 @@ impl Detector for Novelty {
         if let Some(alert) = self.alarm.judge(strengths) {
             let strength = strengths[alert.channel].unwrap_or_default();
             let value = values[alert.channel].unwrap_or_default();
-            found.push(finding(&alert, value, self.envelopes[alert.channel].bounds(), strength));
+            found.push(finding(&alert, value, &self.envelopes[alert.channel], strength));
         }
         for (envelope, value) in self.envelopes.iter_mut().zip(values) {
             if let Some(value) = value {
@@ -98,35 +98,28 @@ impl Detector for Novelty {
 }
 
 #[cold]
-fn finding(alert: &Alert, value: f64, (low, high): (f64, f64), strength: f64) -> Finding {
-    let channel = sides::name(alert.channel, value >= (low + high) / 2.0);
-    let what = sides::WORDS[alert.channel];
+fn finding(alert: &Alert, value: f64, envelope: &Envelope, strength: f64) -> Finding {
+    let (low, high) = envelope.bounds();
     let outside = strength - 0.5;
-    let place = if outside > 0.0 {
-        format!("{outside:.2} widths outside of all that was seen lately, {low:.3} to {high:.3}")
-    } else {
-        format!("at the edge of all that was seen lately, {low:.3} to {high:.3}")
-    };
-    let one_in = 1.0 / alert.tail.max(1e-9);
+    let what = sides::words(alert.channel, value, envelope.mean());
+    let place = if outside > 0.0 { "outside of" } else { "at the edge of" };
+    let seldom = sides::seldom(alert.tail);
+    let explanation =
+        format!("{what}, {place} all that it did lately ({low:.2} to {high:.2}, now {value:.2}): {seldom}");
     Finding {
-        channel,
+        channel: sides::name(alert.channel, value >= (low + high) / 2.0),
         score: alert.score,
         threshold: alert.threshold,
         evidence: Evidence::default()
             .with("value", Fact::Number(value))
             .with("low", Fact::Number(low))
             .with("high", Fact::Number(high))
+            .with("mean", Fact::Number(envelope.mean()))
             .with("widths_outside", Fact::Number(outside))
             .with("widths_outside_min", Fact::Number(alert.strength_min - 0.5))
             .with("tail", Fact::Number(alert.tail))
             .with("half_life", Fact::Number(HALF_LIFE))
-            .with(
-                "explanation",
-                Fact::Text(
-                    format!("{what} is {value:.3}, {place}: as far as one candle in {one_in:.0} goes there")
-                        .into(),
-                ),
-            ),
+            .with("explanation", Fact::Text(explanation.into())),
     }
 }
 

@@ -100,9 +100,9 @@ impl Detector for Surprise {
 fn finding(alert: &Alert, value: f64, channel: &ClippedZ, distance: f64) -> Finding {
     let (mean, deviation) = (channel.mean(), channel.deviation());
     let name = sides::name(alert.channel, value >= mean);
-    let what = sides::WORDS[alert.channel];
+    let what = sides::words(alert.channel, value, mean);
+    let seldom = sides::seldom(alert.tail);
     let side = if value < mean { "below" } else { "above" };
-    let one_in = 1.0 / alert.tail.max(1e-9);
     Finding {
         channel: name,
         score: alert.score,
@@ -117,11 +117,7 @@ fn finding(alert: &Alert, value: f64, channel: &ClippedZ, distance: f64) -> Find
             .with(
                 "explanation",
                 Fact::Text(
-                    format!(
-                        "{what} is {value:.3}, {distance:.1} deviations {side} its recent mean of {mean:.3}: \
-                         as far as one candle in {one_in:.0} goes there"
-                    )
-                    .into(),
+                    format!("{what}, {distance:.1} deviations {side} its recent mean: {seldom}").into(),
                 ),
             ),
     }

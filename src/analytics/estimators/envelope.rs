@@ -83,6 +83,11 @@ impl Envelope {
         (self.low, self.high)
     }
 
+    /// The slow mean that bounds decay to.
+    pub fn mean(&self) -> f64 {
+        self.mean
+    }
+
     pub fn is_warm(&self) -> bool {
         self.seen >= self.warm_up
     }

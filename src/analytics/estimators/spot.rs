@@ -48,7 +48,7 @@ impl Spot {
     pub fn new(warm_up: usize) -> Self {
         Self {
             first: Window::new(warm_up),
-            quantile: 0.0,
+            quantile: f64::INFINITY,
             peaks: Window::new(KEPT),
             fit: Gpd { shape: 0.0, scale: 1.0 },
             step: STEP,
@@ -60,7 +60,8 @@ impl Spot {
         self.first.is_full()
     }
 
-    /// Above it a value is a peak.
+    /// Above it a value is a peak: none is while warming up.
+    #[inline]
     pub fn quantile(&self) -> f64 {
         self.quantile
     }

@@ -30,22 +30,25 @@ impl Rule for VolumeBurst {
         let Occasion::Candle(closed) = occasion else { return None };
         let (candle, anomalies) = (closed.candle, closed.anomalies);
         let found = |channel: &str| anomalies.iter().find(|anomaly| anomaly.channel == channel);
-        let burst = found("volume");
-        if !self.pace.step(burst.is_some()) {
-            return None;
-        }
-        let volume = burst?;
-        let moved = found("return");
         let number = |anomaly: &Anomaly, name: &str| match anomaly.evidence.0.iter().find(|(n, _)| n == name)
         {
             Some((_, Fact::Number(number))) => Some(*number),
             _ => None,
         };
+        // Of several detectors the one that knows the median: people can imagine it.
+        let knows = |anomaly: &&Anomaly| anomaly.channel == "volume" && number(anomaly, "median").is_some();
+        let burst = anomalies.iter().find(knows).or_else(|| found("volume"));
+        if !self.pace.step(burst.is_some()) {
+            return None;
+        }
+        let volume = burst?;
+        let moved = found("return");
         // The detectors speak of logarithms; people want to know how many times as much.
-        let times = number(volume, "value").zip(number(volume, "median")).map(|(v, m)| libm::exp(v - m));
+        let usual = ["median", "mean"].into_iter().find_map(|name| Some((name, number(volume, name)?)));
+        let times = number(volume, "value").zip(usual).map(|(v, (name, usual))| (name, libm::exp(v - usual)));
         let mut message = format!("volume of the last {} candle", candle.interval);
-        if let Some(times) = times {
-            message.push_str(&format!(" is {times:.1} times its median"));
+        if let Some((name, times)) = times {
+            message.push_str(&format!(" is {times:.1} times its {name}"));
         } else {
             message.push_str(" is far above its median");
         }
@@ -53,8 +56,8 @@ impl Rule for VolumeBurst {
             message.push_str(&format!(", and the price moved {:.1} times its usual distance", change.abs()));
         }
         let mut evidence = volume.evidence.clone();
-        if let Some(times) = times {
-            evidence = evidence.with("times_median", Fact::Number(times));
+        if let Some((name, times)) = times {
+            evidence = evidence.with(format!("times_{name}"), Fact::Number(times));
         }
         if let Some(moved) = moved {
             evidence = evidence.with("return_score", Fact::Number(moved.score));
