@@ -19,7 +19,7 @@ const WORDS = {
 // Of less interest to people: behind the fold.
 const PLUMBING = new Set(["value", "median", "threshold", "findings", "anomaly_id", "revision", "gap_id", "open_time", "interval", "mad", "deviation_bp", "share_lower", "share_upper", "came_back_lower", "came_back_upper", "candles", "z_min", "beyond_min"]);
 // Drawn as a bar with a mark: value, mark, scale.
-const METERS = [["z", "z_min"], ["times_usual", "high"], ["beyond_ranges", "margin"], ["beyond", "beyond_min"], ["edge_bp", "fee_bp"]];
+const METERS = [["z", "z_min"], ["times_usual", "high"], ["beyond_ranges", "margin"], ["beyond", "beyond_min"]];
 // Drawn as an interval: share, lower, upper, mark.
 const SHARES = [["share_right", "share_lower", "share_upper", "majority", "calls that came true"], ["came_back", "came_back_lower", "came_back_upper", null, "stretches that came back"]];
 
@@ -75,12 +75,15 @@ export function explain(signal) {
     list.append(...row(label, `${percent(value)}, between ${percent(evidence[low])} and ${percent(evidence[high])}`, interval(evidence[low], evidence[high], value, mark ? evidence[mark] : null)));
     [share, low, high, "stretches"].forEach((name) => told.add(name));
   }
+  for (const [name, mark] of METERS) {
+    if (name in evidence) told.add(mark);
+  }
   for (const [name, value] of Object.entries(evidence)) {
     if (told.has(name)) continue;
     const pair = METERS.find(([first, mark]) => first === name && typeof evidence[mark] === "number");
     const label = WORDS[name]?.[0] ?? title(name);
-    const text = pair && name !== "edge_bp" ? `${shown(name, value)}, told from ${shown(name, evidence[pair[1]])}` : shown(name, value);
-    (PLUMBING.has(name) ? rest : list).append(...row(label, text, pair && name !== "edge_bp" ? meter(evidence, ...pair) : null, String(value)));
+    const text = pair ? `${shown(name, value)}, told from ${shown(name, evidence[pair[1]])}` : shown(name, value);
+    (PLUMBING.has(name) ? rest : list).append(...row(label, text, pair ? meter(evidence, ...pair) : null, String(value)));
   }
   const models = signal.models ?? [];
   if (models.length) list.append(...row("rests on", models.join(", ")));

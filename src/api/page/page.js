@@ -11,7 +11,7 @@ const ROWS = 500;
 const SEVERITIES = ["info", "warning", "critical"];
 
 const $ = (id) => document.getElementById(id);
-const state = { instrument: null, interval: null, intervals: [], instruments: [], signals: new Map(), gaps: [], anomalies: [], forecasts: [] };
+const state = { instrument: null, interval: null, intervals: [], instruments: [], signals: new Map(), gaps: [], anomalies: [], forecasts: [], scores: [] };
 const picture = new Picture($("chart"), $("legend"));
 
 async function read(path) {
@@ -189,12 +189,19 @@ async function readScores() {
   if (!state.instrument) return;
   const { instrument, interval } = state;
   const { scores } = await read(`/api/v1/scores/${encodeURIComponent(instrument)}?interval=${encodeURIComponent(interval)}`);
-  if (instrument === state.instrument && interval === state.interval) drawScores($("scores"), $("no-scores"), scores);
+  if (instrument !== state.instrument || interval !== state.interval) return;
+  state.scores = scores;
+  tellScores();
 }
+
+const tellScores = () => drawScores($("scores"), $("no-scores"), state.scores, $("members").checked);
+$("members").addEventListener("change", tellScores);
 
 function mark() {
   const { gaps, anomalies, forecasts } = state;
-  picture.mark({ gaps, anomalies, forecasts, signals: [...state.signals.values()].filter((signal) => signal.instrument === state.instrument) });
+  // Those of candles of another length would crowd the chart; what is about the data belongs to all.
+  const isHere = ({ instrument, evidence }) => instrument === state.instrument && (!evidence?.interval || evidence.interval === state.interval);
+  picture.mark({ gaps, anomalies, forecasts, signals: [...state.signals.values()].filter(isHere) });
 }
 
 // A mark on the chart leads to what it stands for.

@@ -4,6 +4,8 @@ import { decimal, element, title } from "./words.js";
 
 const TARGETS = ["price", "realized_variance", "volume", "trade_count", "direction"];
 const UNSURE = 0.05;
+// A share of fewer outcomes is an anecdote.
+const SCORED_MIN = 20;
 
 const svg = (name, attributes, ...children) => {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
@@ -33,19 +35,22 @@ const share = (value) => (value === null || value === undefined ? "–" : `${(10
 
 // Of a direction how often it came true, of everything else how often its interval held the outcome.
 function held(score) {
-  if (typeof score.directional_accuracy !== "number") return [share(score.coverage), "outcomes inside of their interval"];
+  if (score.scored < SCORED_MIN) return ["–", "too few outcomes"];
+  if (score.target !== "direction" || typeof score.directional_accuracy !== "number") return [share(score.coverage), "outcomes inside of their interval"];
   const least = `at least ${share(score.directional_lower)}; always the commoner way: ${share(score.directional_majority)}`;
   return [`${share(score.directional_accuracy)} right`, least];
 }
 
-// Rows of `/api/v1/scores`, or, before there are any, what the forecasts say of themselves.
-export function drawScores(body, empty, scores) {
+// Rows of `/api/v1/scores`: of the mixtures alone, or of every member.
+export function drawScores(body, empty, all, members) {
+  const scores = members ? all : all.filter((score) => score.model.startsWith("mixture@"));
   const place = (score) => [TARGETS.indexOf(score.target), score.horizon, score.role === "champion" ? 0 : 1, score.model];
   const sorted = [...scores].sort((one, other) => {
     const [a, b] = [place(one), place(other)];
     const at = a.findIndex((value, i) => value !== b[i]);
     return at < 0 ? 0 : a[at] < b[at] ? -1 : 1;
   });
+  body.parentElement.toggleAttribute("data-members", members);
   let last = null;
   body.replaceChildren(...sorted.map((score) => {
     const [word, why] = verdict(score);
