@@ -154,7 +154,9 @@ fn refine(path: &str, parameter: &mut Value) {
     let schema = &mut parameter["schema"];
     let words: Vec<&str> = match (name.as_str(), path) {
         ("kind", "/api/v1/signals") => SignalKind::ALL.map(SignalKind::name).to_vec(),
-        ("kind", "/api/v1/forecasts/{instrument}") => Target::ALL.map(Target::name).to_vec(),
+        ("kind", "/api/v1/forecasts/{instrument}" | "/api/v1/scores/{instrument}") => {
+            Target::ALL.map(Target::name).to_vec()
+        }
         ("kind", "/api/v1/gaps") => vec!["ids", "time", "reset"],
         ("severity", _) => Severity::ALL.map(Severity::name).to_vec(),
         ("state", _) => vec!["open", "filled", "unfillable"],
