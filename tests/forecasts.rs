@@ -315,3 +315,16 @@ fn forecasts_hold_on_a_perpetual_of_bitcoin() {
     // One day of thirty-one, on which the market woke, is below nine tenths by more than the others.
     check_file(FILES[2], [0.84, 0.85, 0.8]);
 }
+
+#[test]
+fn adaptive_conformal_inference_covers_as_much() {
+    let Some(candles) = candles(FILES[1]) else { return };
+    let chosen: Vec<_> = FORECASTERS.iter().filter(|entry| entry.name == "persistence").collect();
+    let mut plan = ForecastPlan::new(&chosen, FORECASTERS, &HORIZONS);
+    plan.method = BoundsMethod::Aci;
+    let (series, scores) = run(&candles, &plan);
+    Scored { file: FILES[1], series, scores }.check_intervals(&[
+        (Target::Price, 1, [0.895, 0.905], 0.85),
+        (Target::Price, 15, [0.89, 0.91], 0.82),
+    ]);
+}

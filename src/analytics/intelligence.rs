@@ -154,6 +154,8 @@ pub struct Intelligence {
 /// The models of one interval.
 struct Mind {
     interval: Interval,
+    /// Its name.
+    label: Arc<str>,
     /// Candles that begin before it are told late: models have gone on.
     next_open: UnixNanos,
     features: FeatureMaker,
@@ -173,6 +175,7 @@ impl Intelligence {
         };
         let name = instrument.to_string();
         let minds = plan.intervals.iter().map(|&interval| Mind {
+            label: interval.to_string().into(),
             interval,
             next_open: UnixNanos(i64::MIN),
             features: FeatureMaker::default(),
@@ -249,7 +252,7 @@ impl Mind {
         if let Some(forecasts) = &mut self.forecasts {
             out.forecasting(|| forecasts.take(&plan.forecasts, candle, tellings));
         }
-        let interval = self.interval.to_string();
+        let interval = self.label.clone();
         if matches!(candle.state, CandleState::Partial | CandleState::Unknown) {
             self.whole = 0;
             self.features.next(candle);

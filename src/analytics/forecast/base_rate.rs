@@ -16,7 +16,7 @@ pub const ENTRY: ForecasterEntry = ForecasterEntry {
     build: |course| Box::new(BaseRate::new(course)),
 };
 
-/// Rises and falls that were seen before the first, half of each: the first outcomes say little.
+/// Rises and falls that do not overlap, seen before the first, half of each: the first outcomes say little.
 const PRIOR: f64 = 20.0;
 /// Weight of the newest outcome once many were seen.
 const WEIGHT: f64 = 1e-4;
@@ -40,7 +40,7 @@ impl Forecaster for BaseRate {
         {
             if let Some(change) = self.path.change(horizon).filter(|&change| change != 0.0) {
                 *count += 1;
-                let weight = WEIGHT.max(1.0 / (PRIOR + *count as f64));
+                let weight = WEIGHT.max(1.0 / (PRIOR * horizon as f64 + *count as f64));
                 *share += weight * (f64::from(u8::from(change > 0.0)) - *share);
             }
             *said = *share;
