@@ -2,7 +2,8 @@
 //! against river, which has them in Python.
 //!
 //! `candles` feeds ready one-minute candles to a pipeline without models, with those of the default configuration,
-//! and with all of the catalogue but the three that are priced apart (half-space trees, run lengths, forests of cuts).
+//! and with all of the catalogue but the three that are priced apart (half-space trees, run lengths, forests of cuts),
+//! without rules and with them.
 //! What models cost is the difference from the first, by candle and by horizon. `trades` feeds the trades of
 //! a market that trades fifty times a second: what its models cost a trade is what one-minute candles cost,
 //! spread over the three thousand trades of a candle, and what features gather trade by trade. `algorithms` runs
@@ -144,21 +145,23 @@ fn settings(flags: &[FlagSetting]) -> Settings {
     Config::load(None, &all).unwrap().engine.settings()
 }
 
-/// No models at all; those of the default configuration; all but those that are priced apart.
-fn plans() -> [(&'static str, Settings); 3] {
+/// No models at all; those of the default configuration; all but those that are priced apart, and the rules too.
+fn plans() -> [(&'static str, Settings); 4] {
     let joined = |names: Vec<&str>| names.join(",");
     let detectors = DETECTORS.iter().map(|entry| entry.name).filter(|name| !APART.contains(name));
-    let all = [
+    let models = [
         ("intelligence.detectors", "", joined(detectors.collect())),
         ("intelligence.forecasters", "", joined(FORECASTERS.iter().map(|entry| entry.name).collect())),
-        ("intelligence.rules", "", joined(RULES.iter().map(|entry| entry.name).collect())),
     ];
+    let no_rules = [("intelligence.rules", "", String::new())];
+    let rules = [("intelligence.rules", "", joined(RULES.iter().map(|entry| entry.name).collect()))];
     let none = ["intelligence.detectors", "intelligence.forecasters", "intelligence.rules"]
         .map(|key| (key, "", String::new()));
     [
         ("without models", settings(&none)),
         ("default set", settings(&[])),
-        ("all but trees, run lengths and forest", settings(&all)),
+        ("all but trees, run lengths and forest", settings(&[&models[..], &no_rules].concat())),
+        ("and all rules", settings(&[&models[..], &rules].concat())),
     ]
 }
 
