@@ -153,7 +153,7 @@ async fn feed(engine: &Engine, world: &World, frame: usize, every: Duration) -> 
 }
 
 fn main() {
-    let is_smoke = std::env::args().any(|argument| argument == "--test");
+    let is_smoke = !std::env::args().any(|argument| argument == "--bench");
     let told = std::env::var("TAPEWATCH_BENCH_TRADES").ok().and_then(|text| text.parse().ok());
     let count: usize = told.unwrap_or(if is_smoke { 5_000 } else { 1_000_000 });
     let mut market = Market::bench_many(7, SYMBOLS);
