@@ -15,4 +15,5 @@ pub mod process;
 pub mod query;
 pub mod rest;
 pub mod server;
+pub mod socket;
 pub mod state;

@@ -1,7 +1,7 @@
 //! The HTTP server: one thread of its own, assembled here.
 //!
 //! Requests cost the shards nothing but the moments for which an instrument's lock is held. A connection that
-//! sends its head too slowly is closed; so is one that is idle. Connections beyond the limit wait to be accepted.
+//! sends its head too slowly is closed; so is one that is idle, and one that does not read its answers. Connections beyond the limit wait to be accepted.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -9,25 +9,30 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_http::{HttpService, Protocol};
 use actix_server::ServerHandle;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::middleware::from_fn;
 use actix_web::{App, web};
 use crossbeam::channel::bounded;
+use tokio::net::TcpStream;
 
 use crate::api::door::door;
 use crate::api::feed::service::FeedDoor;
 use crate::api::feed::upgrade;
 use crate::api::openapi;
 use crate::api::rest;
+use crate::api::socket::Socket;
 use crate::api::state::Api;
 use crate::runtime::health::Condition;
 
 /// For the whole head of a request.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
 const IDLE_TIME_MAX: Duration = Duration::from_secs(30);
+/// Whoever does not read an answer for so long is given up.
+const WRITE_TIME_MAX: Duration = Duration::from_secs(30);
 /// Requests that are being answered may take so long when the process stops.
 const STOP_SECONDS: u64 = 5;
 const KEYS_LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
@@ -72,15 +77,21 @@ pub fn start(api: Api, feed: Option<FeedDoor>) -> io::Result<Server> {
                         .into_factory()
                         .map_err(|error: actix_web::Error| error.error_response());
                     let (data, feed) = (data.clone(), feed.clone());
-                    HttpService::build()
+                    let service = HttpService::build()
                         .client_request_timeout(HEAD_TIME_MAX)
                         .client_disconnect_timeout(HEAD_TIME_MAX)
                         .keep_alive(IDLE_TIME_MAX)
                         .upgrade(fn_service(move |(request, framed)| {
                             upgrade::upgrade(request, framed, data.clone(), feed.clone())
                         }))
-                        .finish(map_config(app, |()| AppConfig::default()))
-                        .tcp()
+                        .finish(map_config(app, |()| AppConfig::default()));
+                    fn_service(|io: TcpStream| async move {
+                        // Answers are written whole: waiting for more of them would only delay the last piece.
+                        let _ = io.set_nodelay(true);
+                        let peer = io.peer_addr().ok();
+                        Ok::<_, DispatchError>((Socket::new(io, WRITE_TIME_MAX), Protocol::Http1, peer))
+                    })
+                    .and_then(service)
                 })?
                 .run();
             // Whoever started us waits for it.

@@ -15,12 +15,12 @@ use actix_web::web;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::api::feed::service::{FeedDoor, Place};
 use crate::api::keys::Scope;
 use crate::api::problem::Problem;
+use crate::api::socket::Socket;
 use crate::api::state::Api;
 
 const PATH: &str = "/api/v1/feed";
@@ -28,7 +28,7 @@ const PATH: &str = "/api/v1/feed";
 /// Answers one request for a websocket.
 pub async fn upgrade(
     request: Request,
-    framed: Framed<TcpStream, Codec>,
+    framed: Framed<Socket, Codec>,
     api: web::Data<Api>,
     door: Option<Arc<FeedDoor>>,
 ) -> Result<(), actix_web::Error> {
@@ -49,7 +49,7 @@ pub async fn upgrade(
                 derive_accept_key(key.as_bytes())
             );
             parts.io.write_all(answer.as_bytes()).await?;
-            place.take(parts.io.into_std()?, parts.read_buf.to_vec());
+            place.take(parts.io.into_inner().into_std()?, parts.read_buf.to_vec());
             Ok(())
         }
         Err(problem) => {
