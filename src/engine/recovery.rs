@@ -5,8 +5,10 @@
 //! so often the shard waits until all sinks have kept what they were offered, so that none is flooded.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use tracing::{error, warn};
@@ -24,13 +26,17 @@ use crate::journal::catch_up::CatchUp;
 use crate::journal::entry::Entry;
 use crate::journal::error::JournalError;
 use crate::journal::snapshots::{PartitionState, Snapshots};
-use crate::runtime::clock::Mono;
+use crate::runtime::clock::{self, Mono, Stopwatch};
 use crate::runtime::sink::{Barrier, Sink};
 
 /// Outputs of one batch.
 const TELLINGS: usize = 4_096;
-/// Batches after which all sinks are waited for.
-const BATCHES: usize = 16;
+/// Batches after which all sinks are waited for, however little they say that waits.
+const BATCHES: usize = 64;
+/// Between two looks whether a sink has room.
+const ROOM_LOOK_EVERY: Duration = Duration::from_millis(1);
+/// Threads that read snapshots at most.
+const THREADS_MAX: usize = 8;
 /// A sink that keeps nothing for so long is not waited for any more: its own full-rule holds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -40,9 +46,19 @@ pub fn newest_snapshots(
     partitions: u32,
     fingerprint: u64,
 ) -> Result<BTreeMap<u32, PartitionState>, JournalError> {
+    // Side by side: unpacking the states of a thousand symbols takes longer than all the rest of a start.
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(THREADS_MAX);
+    let of_thread = |own: usize| -> Result<Vec<_>, JournalError> {
+        let own = (0..partitions).filter(|partition| *partition as usize % threads == own);
+        own.map(|partition| Ok((partition, snapshots.newest(partition, fingerprint)?))).collect()
+    };
+    let found: Vec<_> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..threads).map(|own| scope.spawn(move || of_thread(own))).collect();
+        let joined = threads.into_iter().map(|thread| thread.join().expect("reading snapshots never panics"));
+        joined.collect::<Result<Vec<_>, _>>()
+    })?;
     let mut states = BTreeMap::new();
-    for partition in 0..partitions {
-        let found = snapshots.newest(partition, fingerprint)?;
+    for (partition, found) in found.into_iter().flatten() {
         for fault in found.refused {
             warn!(%fault, "snapshot refused");
         }
@@ -161,6 +177,7 @@ pub fn recover(
         if bus.depth() >= TELLINGS || !more {
             bus.publish(Mono::now(), true);
             batches += 1;
+            wait_for_room(sinks);
             if batches % BATCHES == 0 {
                 wait_for(sinks);
             }
@@ -194,6 +211,15 @@ fn take(shard: &Shard, recovered: &mut Recovered, at: Position, event: &Event, b
     if let Err(panicked) = attempt(symbol, seat, fault, (at, event), &mut voice) {
         bus.tellings().truncate(told);
         *mishap = Some(panicked);
+    }
+}
+
+/// Waits while a sink has much to do. Cheaper than a barrier, which makes stores wait for the disk: a short tail
+/// of the journal is computed without either.
+fn wait_for_room(sinks: &[Arc<dyn Sink>]) {
+    let waited = Stopwatch::start();
+    while sinks.iter().any(|sink| sink.is_crowded()) && waited.elapsed() < PATIENCE {
+        clock::sleep(ROOM_LOOK_EVERY);
     }
 }
 

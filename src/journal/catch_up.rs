@@ -57,7 +57,9 @@ impl CatchUp {
             after.get(&partition).is_none_or(|known| at > *known) && !skips.has(partition, at)
         };
         let of = |instrument: InstrumentNumber| instruments[instrument.0 as usize].partition;
-        block.for_each(|mut entry| {
+        // A shard reads past the trades of all others.
+        let is_wanted = |instrument: InstrumentNumber, at: Position| is_news(of(instrument), at);
+        block.for_each_wanted(is_wanted, |mut entry| {
             let wanted = match &mut entry {
                 Entry::Event { instrument, at, .. }
                 | Entry::Outputs { instrument, at, .. }

@@ -645,11 +645,28 @@ impl<'a> Block<'a> {
     }
 
     /// Its entries, in order. An error ends them.
-    pub fn for_each(&self, mut each: impl FnMut(Entry)) -> Result<(), JournalError> {
+    pub fn for_each(&self, each: impl FnMut(Entry)) -> Result<(), JournalError> {
+        self.for_each_wanted(|_, _| true, each)
+    }
+
+    /// Likewise, but for trades that are not wanted, by instrument and position: these are not looked into.
+    pub fn for_each_wanted(
+        &self,
+        wanted: impl Fn(InstrumentNumber, Position) -> bool,
+        mut each: impl FnMut(Entry),
+    ) -> Result<(), JournalError> {
         match self.run {
             RunRef::Trade(run) => {
-                for trade in self.trades_of(run) {
-                    each(trade?.into());
+                let mut trades = self.trades_of(run);
+                while let Some(record) = trades.records.as_slice().first() {
+                    let number = self.locals.get(record.instrument.to_native() as usize);
+                    if number.is_some_and(|number| !wanted(*number, Position(record.position.to_native()))) {
+                        trades.records.next();
+                        continue;
+                    }
+                    if let Some(trade) = trades.next() {
+                        each(trade?.into());
+                    }
                 }
                 Ok(())
             }

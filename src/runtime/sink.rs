@@ -54,6 +54,11 @@ pub trait Sink: Send + Sync {
         barrier.reach(self.name());
     }
 
+    /// Whether so much waits that whoever can should wait before offering more.
+    fn is_crowded(&self) -> bool {
+        false
+    }
+
     /// Up to where, by partition, it has surely kept what was told; a partition that is not named: nothing
     /// of it. What a start goes on from may stand behind that (the store was deleted, or was off for a
     /// while): then it is told again what it lacks. `None`: it has no need of that.

@@ -203,6 +203,11 @@ impl Pending {
         self.lock().tellings > self.tellings_max / 2
     }
 
+    /// Whether it is so full that those who can should wait; its writer makes no room on disk yet.
+    pub fn is_filling(&self) -> bool {
+        self.lock().tellings > self.tellings_max / 4
+    }
+
     pub fn has_dropped(&self) -> bool {
         self.lock().has_dropped
     }
@@ -259,6 +264,7 @@ mod tests {
         pending.mark(barrier);
         assert!(pending.offer(&batch(6)) && !pending.offer(&batch(1)));
         assert_eq!((pending.len(), metrics.queue("store").dropped.get()), (10, 1));
+        assert!(pending.is_filling() && pending.is_crowded());
         assert_eq!(pending.peek(4).len(), 2);
         assert_eq!(pending.peek(1).len(), 2);
         assert_eq!(pending.peek(100).len(), 3);

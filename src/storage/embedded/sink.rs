@@ -133,6 +133,10 @@ impl Sink for StoreSink {
         self.pending.mark(barrier);
     }
 
+    fn is_crowded(&self) -> bool {
+        self.pending.is_filling()
+    }
+
     fn kept(&self) -> Option<BTreeMap<u32, Position>> {
         Some(self.kept.clone())
     }

@@ -182,6 +182,10 @@ impl Sink for QuestDbSink {
         self.pending.mark(barrier);
     }
 
+    fn is_crowded(&self) -> bool {
+        self.pending.is_filling()
+    }
+
     fn kept(&self) -> Option<BTreeMap<u32, Position>> {
         Some(self.kept.clone())
     }
