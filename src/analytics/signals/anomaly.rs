@@ -37,6 +37,8 @@ pub const ENTRY: RuleEntry = RuleEntry {
     },
 };
 
+/// Beyond it a score is an extrapolation.
+const ONE_IN_MAX: u64 = 100_000;
 /// Detectors that are remembered; more do not run at once.
 const HEARD_MAX: usize = 32;
 
@@ -70,14 +72,15 @@ impl AnomalyRule {
     fn verdict(&self, closed: &Closed<'_>, strongest: &Anomaly, methods: usize) -> Verdict {
         let (candle, anomalies) = (closed.candle, closed.anomalies);
         let (is_strong, is_confirmed) = (strongest.score >= self.strong, methods >= self.methods);
-        let what = format!("{} of the last {} candle", words(strongest.channel), candle.interval);
+        let (interval, channel) = (candle.interval, words(strongest.channel));
         let mut message = match is_confirmed {
-            true => format!("{methods} methods agree that the {what} is unusual"),
-            false => format!("{} has hardly ever seen such a {what}", words(name_of(&strongest.detector))),
+            true => format!("{methods} methods agree that the last {interval} candle is unusual"),
+            false => {
+                let method = words(name_of(&strongest.detector));
+                format!("{method} has hardly ever seen a {interval} candle like the last one")
+            }
         };
-        if strongest.score < 1.0 {
-            message.push_str(&format!(": only one candle in {} is as far off", one_in(strongest.score)));
-        }
+        message.push_str(&format!(", above all in its {channel}: {}", seldomness(strongest.score)));
         if let Some(moved) = moved(candle) {
             message.push_str(&format!("; {moved}"));
         }
@@ -108,11 +111,15 @@ impl AnomalyRule {
     }
 }
 
-/// How many candles it takes to see one that scores as high: two significant digits.
-fn one_in(score: f64) -> u64 {
-    let candles = (1.0 / (1.0 - score)).round() as u64;
+/// Of a score people want to know how many candles it takes to see such a one: two significant digits, and no more
+/// than there is experience of.
+fn seldomness(score: f64) -> String {
+    let candles = (1.0 / (1.0 - score)).min(1e9).round() as u64;
+    if candles > ONE_IN_MAX {
+        return format!("fewer than one candle in {ONE_IN_MAX} is as far off");
+    }
     let step = 10_u64.pow(candles.max(1).ilog10().saturating_sub(1));
-    (candles + step / 2) / step * step
+    format!("only one candle in {} is as far off", (candles + step / 2) / step * step)
 }
 
 /// `robust_z@1` is `robust_z`.
@@ -121,6 +128,10 @@ fn name_of(detector: &str) -> &str {
 }
 
 fn words(name: &str) -> String {
+    // What no single feature shows.
+    if name == "joint" {
+        return "features taken together".to_owned();
+    }
     name.replace('_', " ")
 }
 
@@ -200,10 +211,12 @@ mod tests {
     #[test]
     fn seldomness_is_counted_in_candles() {
         for (score, candles) in
-            [(0.5, 2), (0.99, 100), (0.998, 500), (0.999_51, 2_000), (0.999_999, 1_000_000)]
+            [(0.5, "in 2 "), (0.99, "in 100 "), (0.998, "in 500 "), (0.999_51, "in 2000 ")]
         {
-            assert_eq!(one_in(score), candles, "{score}");
+            let said = seldomness(score);
+            assert!(said.starts_with("only one candle ") && said.contains(candles), "{said}");
         }
+        assert_eq!(seldomness(1.0), "fewer than one candle in 100000 is as far off");
     }
 
     #[test]
@@ -213,7 +226,7 @@ mod tests {
         let verdict = trial.candle(101.0, &found, &[]).unwrap();
         assert_eq!(
             verdict.message,
-            "2 methods agree that the return of the last 1m candle is unusual: only one candle in 500 is as far off; the price stayed"
+            "2 methods agree that the last 1m candle is unusual, above all in its return: only one candle in 500 is as far off; the price stayed"
         );
         assert_eq!(verdict.models.len(), 2);
         trial.check_evidence(&verdict);

@@ -1,7 +1,7 @@
 //! A forecast's interval is broken: the price ended far outside of what it was expected to lie in.
 //!
 //! An interval that should hold nine of ten outcomes is left by one in ten, and that is no news. Told is an outcome
-//! that lies beyond its border by as much again as the border was away, or whatever `excess` says.
+//! that lies beyond its border by twice as much as the border was away, or whatever `excess` says.
 
 use std::collections::VecDeque;
 
@@ -30,7 +30,7 @@ pub const ENTRY: RuleEntry = RuleEntry {
         RuleParameter::number(
             "excess",
             "distances from forecast to border by which it lies beyond",
-            1.0,
+            2.0,
             0.0,
             1_000.0,
         ),
@@ -168,7 +168,7 @@ mod tests {
 
     /// Closes, each with a forecast of the next: 100, between 99 and 101.
     fn check(closes: &[f64], told_at: &[usize]) -> Vec<Verdict> {
-        let mut trial = Trial::new(&ENTRY, &[]);
+        let mut trial = Trial::new(&ENTRY, &[("excess", 1.0)]);
         let mut told = Vec::new();
         let mut places = Vec::new();
         for (at, &close) in closes.iter().enumerate() {

@@ -79,19 +79,20 @@ export function explain(signal) {
     if (name in evidence) told.add(mark);
   }
   for (const [name, value] of Object.entries(evidence)) {
-    if (told.has(name)) continue;
+    if (told.has(name) || name === "explanation") continue;
     const pair = METERS.find(([first, mark]) => first === name && typeof evidence[mark] === "number");
     const label = WORDS[name]?.[0] ?? title(name);
     const text = pair ? `${shown(name, value)}, told from ${shown(name, evidence[pair[1]])}` : shown(name, value);
     (PLUMBING.has(name) ? rest : list).append(...row(label, text, pair ? meter(evidence, ...pair) : null, String(value)));
   }
+  const said = typeof evidence.explanation === "string" ? [element("p", { class: "said", text: evidence.explanation })] : [];
   const models = signal.models ?? [];
   if (models.length) list.append(...row("rests on", models.join(", ")));
   if (signal.data_state === "partial") list.append(...row("data", "partial: a hole lies within what it looks back at"));
   if (typeof signal.score === "number") rest.append(...row("score", percent(signal.score), null, String(signal.score)));
   rest.append(...row("id", signal.id));
   const fold = element("details", { class: "more" }, element("summary", { text: "all numbers" }), rest);
-  return [list, fold];
+  return [...said, list, fold];
 }
 
 // One line of what a detector found.
