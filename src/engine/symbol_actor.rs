@@ -406,6 +406,14 @@ impl SymbolActor {
         let (shard, seat) = (self.shard.clone(), self.seat.clone());
         let reason = format!("panicked: {}", mishap.message);
         let was_rebuilding = matches!(&self.source, Source::Journal(reread) if reread.rebuilt_at.is_some());
+        if was_rebuilding {
+            // It was told before: a journal that passed over it would tell another story.
+            self.quarantine(&mishap, &reason);
+            self.handles.restarts.inc();
+            error!(instrument = %seat.instrument, at = mishap.at.0, message = mishap.message, "symbol panicked again");
+            self.park(&seat.symbol.borrow(), &reason);
+            return Next::Again;
+        }
         let log = &shard.common.log;
         shard.set_unflushed();
         let skipped = if mishap.is_tick {
@@ -426,7 +434,7 @@ impl SymbolActor {
         self.handles.restarts.inc();
         let verdict = self.supervision.panicked(now);
         error!(instrument = %seat.instrument, at = mishap.at.0, message = mishap.message, ?verdict, "symbol panicked");
-        if was_rebuilding || verdict == Verdict::Park {
+        if verdict == Verdict::Park {
             self.park(&seat.symbol.borrow(), &reason);
             return Next::Again;
         }
