@@ -723,9 +723,9 @@ mod tests {
             ],
         );
         check_refused(
-            "[intelligence.rules.direction]\nfee_bp = 1",
+            "[intelligence.rules.breakout]\nwindow = 50",
             &[
-                "my.toml:2: intelligence.rules.direction.fee_bp = 1: rule direction is set and not chosen; name it in `chosen`",
+                "my.toml:2: intelligence.rules.breakout.window = 50: rule breakout is set and not chosen; name it in `chosen`",
             ],
         );
         check_refused(

@@ -7,6 +7,7 @@
 //! spool, and what neither queue nor spool can hold is told again by the next start.
 
 use std::collections::BTreeMap;
+use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -86,6 +87,7 @@ impl Embedded {
             store,
             spool,
             pending: pending.clone(),
+            laid_down: BTreeMap::new(),
             keep: config.keep,
             metrics: metrics.clone(),
             health: health.clone(),
@@ -156,6 +158,8 @@ struct Writer {
     store: Store,
     spool: Spool,
     pending: Pending,
+    /// What will be kept of each partition once the spool is written: what barriers that were laid down cover.
+    laid_down: BTreeMap<u32, Position>,
     keep: Duration,
     metrics: Metrics,
     health: Health,
@@ -223,6 +227,10 @@ impl Writer {
             if !self.spool.is_empty() {
                 return Ok(());
             }
+        }
+        if !self.laid_down.is_empty() {
+            self.store.write_up_to(iter::empty(), &self.laid_down, false)?;
+            self.laid_down.clear();
         }
         // What follows stands in the queue: readers find it there again.
         self.pending.set_spooled(false);
@@ -295,6 +303,7 @@ impl Writer {
             }
             if entries.iter().any(|entry| matches!(entry, Entry::Barrier(_))) {
                 self.spool.sync()?;
+                self.laid_down.extend(self.pending.covered(&entries));
             }
             self.pending.done(entries.len(), NAME);
             self.metrics.sink_backlog_bytes.with_label_values(&[NAME]).set(self.spool.bytes() as i64);
