@@ -544,7 +544,8 @@ fn verify_finds_a_store_that_differs_from_its_journal() {
     let seed = seed("verify_finds_a_store_that_differs_from_its_journal");
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("data");
-    let world = World::new(seed, 6, 12_000);
+    // Few enough outputs for the queue of the store, however slow its disk is: what is dropped there is not compared.
+    let world = World::new(seed, 6, 6_000);
     actix_rt::System::new().block_on(run_with_store(&dir, &world, world.trades.len(), || true));
     let (is_equal, said) = verify_by_program(&dir);
     assert!(is_equal && said.contains("rows of the store compared"), "{said}");
@@ -590,7 +591,7 @@ fn a_store_that_was_deleted_or_is_old_is_told_again_what_it_lacks() {
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("data");
     let file = dir.join("store.sqlite");
-    let world = World::new(seed, 6, 12_000);
+    let world = World::new(seed, 6, 6_000);
     actix_rt::System::new().block_on(async {
         run_with_store(&dir, &world, world.trades.len() / 2, || true).await;
         let old = fs::read(&file).unwrap();
