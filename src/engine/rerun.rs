@@ -3,7 +3,7 @@
 //!
 //! From the beginning, or from states of the partitions; a partition without one is computed from what there is.
 //! Nothing is changed on the disk, but what the symbols put aside, which goes to the chunks of the
-//! [`Snapshots`] that were given.
+//! snapshots that were given.
 
 use std::collections::BTreeMap;
 use std::path::Path;

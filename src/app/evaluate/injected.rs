@@ -1,7 +1,7 @@
 //! `tapewatch evaluate anomalies --inject INPUT...`: what detectors find of what was put into a recording.
 //!
 //! Each detector first runs over the recording as it is: how many anomalies it tells a day, and whether its scores
-//! are calibrated. Then something odd is put in ([`staging`]), close together and far apart, and it runs again. Found
+//! are calibrated. Then something odd is put in (`staging.rs`), close together and far apart, and it runs again. Found
 //! is what is told within 15 candles of its beginning, with the threshold that the detector had at that candle of
 //! the untouched recording: the budget is the market's own, and what was put in comes on top. `steered` is the
 //! same with the threshold that follows all that is told, as it does live.
