@@ -1,11 +1,7 @@
 //! How often something that a rule says came true: a share with its Wilson interval.
-//!
-//! Source: Wilson, Probable inference, the law of succession, and statistical inference, JASA 22 (1927).
 
+use crate::analytics::estimators::scores::direction::{Z_95, wilson};
 use crate::analytics::rolling::state::State;
-
-/// Of the standard normal distribution: 95 of 100 lie within.
-const QUANTILE: f64 = 1.959_963_984_540_054;
 
 /// Trials, and how many of them succeeded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,13 +23,7 @@ impl Record {
 
     /// Where the true share lies, 95 times of 100; all there is before the first trial.
     pub fn interval(&self) -> (f64, f64) {
-        let Some(share) = self.share() else { return (0.0, 1.0) };
-        let n = self.trials as f64;
-        let square = QUANTILE * QUANTILE;
-        let centre = share + square / (2.0 * n);
-        let half = QUANTILE * (share * (1.0 - share) / n + square / (4.0 * n * n)).sqrt();
-        let scale = 1.0 + square / n;
-        (((centre - half) / scale).max(0.0), ((centre + half) / scale).min(1.0))
+        wilson(self.hits, self.trials, Z_95).map_or((0.0, 1.0), |[lower, upper]| (lower, upper))
     }
 
     pub fn state(&mut self, state: &mut State<'_>) {
