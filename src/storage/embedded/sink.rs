@@ -241,8 +241,8 @@ impl Writer {
         let durably = entries.iter().any(|entry| matches!(entry, Entry::Barrier(_)));
         let covered = self.pending.covered(&entries);
         let counts = self.store.write_up_to(entries.iter().filter_map(batch_of), &covered, durably)?;
-        self.pending.done(entries.len(), NAME);
         self.wrote(&counts);
+        self.pending.done(entries.len(), NAME);
         Ok(())
     }
 
@@ -305,8 +305,9 @@ impl Writer {
                 self.spool.sync()?;
                 self.laid_down.extend(self.pending.covered(&entries));
             }
-            self.pending.done(entries.len(), NAME);
+            // Before a barrier is told as reached: whoever waited for it finds the backlog counted.
             self.metrics.sink_backlog_bytes.with_label_values(&[NAME]).set(self.spool.bytes() as i64);
+            self.pending.done(entries.len(), NAME);
         }
     }
 
