@@ -5,27 +5,18 @@ mod common_feed;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
 
-use common_feed::{Client, PATIENCE, Rig, Sizes, candle, copy_as_killed, gap, roster, signal, trade};
+use common_feed::{
+    Client, PATIENCE, Rig, Sizes, candle, copy_as_killed, gap, roster, signal, trade, wait_until,
+};
 use serde_json::{Value, json};
 use tapewatch::api::feed::config::FeedConfig;
 use tapewatch::domain::insight::Severity;
 use tapewatch::runtime::backoff::splitmix;
-use tapewatch::runtime::clock::{self, Stopwatch};
 use tapewatch::runtime::health::Condition;
 use tapewatch::runtime::latency::Stage;
 use tapewatch::runtime::sink::{Barrier, Telling};
 use tapewatch::storage::feed_log::log::FeedLogOptions;
-
-/// Waits for what another thread does.
-fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let stopwatch = Stopwatch::start();
-    while !done() {
-        assert!(stopwatch.elapsed() < PATIENCE, "waited in vain: {what}");
-        clock::sleep(Duration::from_millis(2));
-    }
-}
 
 #[test]
 fn messages_come_to_who_asked_for_them_with_rising_numbers() {

@@ -20,7 +20,7 @@ use tapewatch::domain::insight::{Evidence, Fact, InsightId, Severity, Signal, Si
 use tapewatch::domain::output::{DataState, Gap, GapId, GapKind, GapState, Position};
 use tapewatch::domain::time::UnixNanos;
 use tapewatch::domain::told::{Roster, Told, Watch};
-use tapewatch::runtime::clock::Mono;
+use tapewatch::runtime::clock::{self, Mono, Stopwatch};
 use tapewatch::runtime::health::{Condition, Health};
 use tapewatch::runtime::latency::Latency;
 use tapewatch::runtime::metrics::Metrics;
@@ -60,12 +60,22 @@ pub fn roster() -> Roster {
     Roster::new(names.map(|name| name.parse().unwrap()))
 }
 
+/// Waits for what another thread does.
+pub fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
+    let stopwatch = Stopwatch::start();
+    while !done() {
+        assert!(stopwatch.elapsed() < PATIENCE, "waited in vain: {what}");
+        clock::sleep(Duration::from_millis(2));
+    }
+}
+
 impl Rig {
     pub fn new(dir: &Path) -> Self {
         Self::with(dir, Sizes::default(), &roster())
     }
 
     pub fn with(dir: &Path, sizes: Sizes, roster: &Roster) -> Self {
+        let clients_max = sizes.config.clients_max;
         let (metrics, latency, health) = (Metrics::new(), Latency::default(), Health::default());
         let feed =
             Feed::with_sizes(sizes.config, dir, roster, &metrics, &latency, &health, sizes.log, sizes.ring)
@@ -82,6 +92,13 @@ impl Rig {
                 break message["seq"].as_u64().unwrap();
             }
         };
+        drop(client);
+        // Its place is free again: no test finds one place less.
+        let door = rig.feed.as_ref().unwrap().door();
+        wait_until("all places are free", || {
+            let places: Vec<_> = (0..clients_max).map_while(|_| door.place()).collect();
+            places.len() == clients_max
+        });
         rig
     }
 
