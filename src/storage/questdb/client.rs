@@ -116,23 +116,7 @@ impl Client {
         }
         let text = answer.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_string();
         // The head said no: what is missing of the text only explains it.
-        Err(self.judge(status, &text.unwrap_or_default()))
-    }
-
-    fn judge(&self, status: u16, text: &str) -> ClientError {
-        let complaint = serde_json::from_str::<Complaint>(text).ok();
-        let message = complaint.as_ref().map_or_else(|| short(text), |complaint| short(&complaint.message));
-        let code = complaint.as_ref().map_or("", |complaint| complaint.code.as_str());
-        match (status, code) {
-            (401 | 403, _) => ClientError::Login(self.address.clone()),
-            (413, _) | (_, "request too large") => ClientError::TooLarge,
-            (_, "internal error") | (500.., _) => ClientError::Internal(format!("{status}: {message}")),
-            (_, "invalid") => match complaint.and_then(|complaint| complaint.line) {
-                Some(line) if line > 0 => ClientError::Row { line, message },
-                _ => ClientError::Internal(message),
-            },
-            _ => ClientError::Refused(format!("{status}: {message}")),
-        }
+        Err(write_refused(&self.address, status, &text.unwrap_or_default()))
     }
 
     /// One statement.
@@ -149,24 +133,46 @@ impl Client {
             .limit(ANSWER_BYTES_MAX)
             .read_to_string()
             .map_err(|error| self.away(error))?;
-        if matches!(status, 401 | 403) {
-            return Err(ClientError::Login(self.address.clone()));
-        }
-        // An answer of 200 may hold an error all the same: it failed half-way.
-        match serde_json::from_str::<Rows>(&text) {
-            Ok(Rows { error: None, columns, dataset }) if status == 200 => {
-                Ok(Rows { error: None, columns, dataset })
-            }
-            Ok(Rows { error: Some(error), .. }) => Err(ClientError::Refused(short(&error))),
-            Ok(_) => Err(ClientError::Refused(format!("{status}: {}", short(&text)))),
-            Err(_) if status >= 500 => Err(ClientError::Internal(short(&text))),
-            // Statements that change something are answered {"ddl":"OK"}: that reads as no rows.
-            Err(_) => Err(ClientError::Refused(format!("{status}: {}", short(&text)))),
-        }
+        rows_of(&self.address, status, &text)
     }
 
     fn away(&self, error: ureq::Error) -> ClientError {
         ClientError::Away { address: self.address.clone(), problem: error.to_string() }
+    }
+}
+
+/// What an answer to a write means whose status is no success.
+pub fn write_refused(address: &str, status: u16, text: &str) -> ClientError {
+    let complaint = serde_json::from_str::<Complaint>(text).ok();
+    let message = complaint.as_ref().map_or_else(|| short(text), |complaint| short(&complaint.message));
+    let code = complaint.as_ref().map_or("", |complaint| complaint.code.as_str());
+    match (status, code) {
+        (401 | 403, _) => ClientError::Login(address.to_owned()),
+        (413, _) | (_, "request too large") => ClientError::TooLarge,
+        (_, "internal error") | (500.., _) => ClientError::Internal(format!("{status}: {message}")),
+        (_, "invalid") => match complaint.and_then(|complaint| complaint.line) {
+            Some(line) if line > 0 => ClientError::Row { line, message },
+            _ => ClientError::Internal(message),
+        },
+        _ => ClientError::Refused(format!("{status}: {message}")),
+    }
+}
+
+/// What an answer to a query says.
+pub fn rows_of(address: &str, status: u16, text: &str) -> Result<Rows, ClientError> {
+    if matches!(status, 401 | 403) {
+        return Err(ClientError::Login(address.to_owned()));
+    }
+    // An answer of 200 may hold an error all the same: it failed half-way.
+    match serde_json::from_str::<Rows>(text) {
+        Ok(Rows { error: None, columns, dataset }) if status == 200 => {
+            Ok(Rows { error: None, columns, dataset })
+        }
+        Ok(Rows { error: Some(error), .. }) => Err(ClientError::Refused(short(&error))),
+        Ok(_) => Err(ClientError::Refused(format!("{status}: {}", short(text)))),
+        Err(_) if status >= 500 => Err(ClientError::Internal(short(text))),
+        // Statements that change something are answered {"ddl":"OK"}: that reads as no rows.
+        Err(_) => Err(ClientError::Refused(format!("{status}: {}", short(text)))),
     }
 }
 
@@ -180,9 +186,8 @@ mod tests {
 
     #[test]
     fn answers_are_told_apart() {
-        let client = Client::new(&QuestDbConfig::default());
         let check = |status: u16, text: &str, expected: ClientError| {
-            assert_eq!(client.judge(status, text), expected, "{status} {text}");
+            assert_eq!(write_refused("127.0.0.1:9000", status, text), expected, "{status} {text}");
         };
         let row = |line| ClientError::Row { line, message: "cast error".to_owned() };
         check(400, r#"{"code":"invalid","message":"cast error","line":2,"errorId":"x"}"#, row(2));
