@@ -692,7 +692,7 @@ pub struct Said {
 
 fn follows(seam: &Seam, trade: &Trade) -> bool {
     match trade.id {
-        TradeId::Number(id) => seam.last().is_some_and(|last| id <= last + 1),
+        TradeId::Number(id) => seam.last().is_some_and(|last| id <= last.saturating_add(1)),
         _ => true,
     }
 }

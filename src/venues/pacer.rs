@@ -70,6 +70,8 @@ impl Pacer {
     /// The venue counts more than we do (others share our address): what is left of its window is all.
     pub fn note_used(&mut self, used: u32, now: Mono) {
         self.fill(now);
+        // A count beyond all reason is none: one window later everything is forgotten in any case.
+        let used = used.min(self.rate.count.saturating_mul(2));
         self.available = self.available.min(f64::from(self.rate.count) - f64::from(used));
     }
 }
@@ -120,5 +122,11 @@ mod tests {
         pacer.note_used(59, at(0.0));
         assert_eq!(pacer.take(1, at(0.0)), Ok(()));
         assert!(pacer.take(1, at(0.0)).is_err());
+        pacer.note_used(u32::MAX, at(0.0));
+        let wait = pacer.wait(1, at(0.0));
+        assert!(
+            wait > Duration::from_secs(60) && wait < Duration::from_secs(62),
+            "a window, not a year: {wait:?}"
+        );
     }
 }

@@ -34,7 +34,7 @@ pub struct Missing {
 pub struct Seam {
     /// Nothing up to here is waited for.
     last: Option<u64>,
-    /// The id of a trade that lay too far ahead to be waited for.
+    /// The id of a trade that lay too far away to belong to the row.
     far: Option<u64>,
     waiting: BTreeMap<u64, Passing>,
     /// Second copies of those, for the ledger to count: they pass when nobody waits any more.
@@ -76,6 +76,9 @@ impl Seam {
             return;
         };
         if id <= last {
+            if last - id > JUMP_MAX {
+                self.far_away(id, out);
+            }
             out.push((stamps, trade));
         } else if id == last + 1 {
             self.last = Some(id);
@@ -93,14 +96,7 @@ impl Seam {
     fn jump(&mut self, stamps: FrameStamps, id: u64, trade: Trade, now: Mono, out: &mut Vec<Passing>) {
         let last = self.last.expect("a jump leaves from somewhere");
         if id - last > JUMP_MAX {
-            // Two near one another: the venue counts from there now, as the ledger sees it too.
-            if self.far.is_some_and(|far| id.abs_diff(far) <= JUMP_MAX && id != far) {
-                self.release(out);
-                self.last = Some(id);
-                self.far = None;
-            } else {
-                self.far = Some(id);
-            }
+            self.far_away(id, out);
             out.push((stamps, trade));
             return;
         }
@@ -113,6 +109,18 @@ impl Seam {
         }
         if self.waiting.len() + self.copies.len() >= WAITING_MAX {
             self.release(out);
+        }
+    }
+
+    /// Two near one another: the venue counts from there now, as the ledger sees it too.
+    #[cold]
+    fn far_away(&mut self, id: u64, out: &mut Vec<Passing>) {
+        if self.far.is_some_and(|far| id.abs_diff(far) <= JUMP_MAX && id != far) {
+            self.release(out);
+            self.last = Some(id);
+            self.far = None;
+        } else {
+            self.far = Some(id);
         }
     }
 
@@ -161,11 +169,7 @@ impl Seam {
         self.close_ranks(out);
         if self.waiting.is_empty() {
             // Nobody waits: the end of the page is where the row goes on.
-            let end = fresh.iter().filter_map(|trade| match trade.id {
-                TradeId::Number(id) => Some(id),
-                _ => None,
-            });
-            self.last = self.last.max(end.max());
+            self.last = self.last.max(end_of(self.last, &fresh));
         }
         fresh
     }
@@ -205,6 +209,21 @@ impl Seam {
         self.since = None;
         self.is_asked = false;
     }
+}
+
+/// The highest id of a page that another one near it confirms: a lone one far away is no end.
+fn end_of(last: Option<u64>, page: &[Trade]) -> Option<u64> {
+    let mut ids: Vec<u64> = page
+        .iter()
+        .filter_map(|trade| match trade.id {
+            TradeId::Number(id) => Some(id),
+            _ => None,
+        })
+        .chain(last)
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.windows(2).rev().find(|pair| pair[1] - pair[0] <= JUMP_MAX).map(|pair| pair[1])
 }
 
 #[cfg(test)]
@@ -304,6 +323,23 @@ mod tests {
         check_live(&mut seam, 0, &[5_000_000, 11, 12], &[5_000_000, 11, 12]);
         check_live(&mut seam, 0, &[9_000_000, 9_000_001, 9_000_002], &[9_000_000, 9_000_001, 9_000_002]);
         assert_eq!(seam.last(), Some(9_000_002));
+        check_live(&mut seam, 0, &[3, 9_000_003], &[3, 9_000_003]);
+        assert_eq!(seam.last(), Some(9_000_003), "one alone says nothing");
+        check_live(&mut seam, 0, &[7, 8, 10], &[7, 8]);
+        assert_eq!(seam.newest(), Some(10), "it counts from the beginning again");
+    }
+
+    #[test]
+    fn a_page_with_an_id_that_never_was_ends_where_its_others_do() {
+        let mut seam = Seam::new(Some(10));
+        let page = |ids: &[u64]| ids.iter().map(|&id| trade(id)).collect::<Vec<_>>();
+        let mut out = Vec::new();
+        assert_eq!(seam.page(page(&[11, 12, 1_000_000_000_000_000]), &mut out).len(), 3);
+        assert_eq!(seam.last(), Some(12));
+        seam.page(page(&[1_000_000_000_000_000]), &mut out);
+        assert_eq!(seam.last(), Some(12));
+        seam.page(page(&[9_000_000, 9_000_001]), &mut out);
+        assert_eq!(seam.last(), Some(9_000_001), "two are another numbering");
     }
 
     #[test]
