@@ -187,7 +187,7 @@ impl Pair {
 fn fetch(at: SocketAddr, target: &str) -> Option<String> {
     let mut stream = TcpStream::connect(at).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
-    // HTTP/1.0 keeps answers from coming in chunks, where the server speaks it.
+    // It may come in chunks all the same: they are put together below.
     write!(stream, "GET {target} HTTP/1.1\r\nHost: {at}\r\nConnection: close\r\n\r\n").ok()?;
     let mut text = String::new();
     stream.read_to_string(&mut text).ok()?;
