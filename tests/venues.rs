@@ -4,8 +4,10 @@
 //! The program runs as a user runs it; the truth is the simulator's own. Waiting is for a state, with a deadline.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -56,6 +58,18 @@ fn ask(address: SocketAddr, method: &str, target: &str) -> Option<String> {
     Some(body.to_owned())
 }
 
+/// The service, in the folder of its configuration; its log goes on.
+fn run(folder: &Path) -> Child {
+    let log = OpenOptions::new().create(true).append(true).open(folder.join("log")).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_tapewatch"))
+        .args(["run", "--config", "my.toml"])
+        .current_dir(folder)
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
 /// A service that watches a simulated venue.
 struct Scene {
     simulator: Simulator,
@@ -100,15 +114,16 @@ impl Scene {
              symbols = {symbols:?}\nws_url = 'ws://{address}'\nrest_url = 'http://{address}'\n{table}\n"
         );
         std::fs::write(folder.path().join("my.toml"), text).unwrap();
-        let log = std::fs::File::create(folder.path().join("log")).unwrap();
-        let service = Command::new(env!("CARGO_BIN_EXE_tapewatch"))
-            .args(["run", "--config", "my.toml"])
-            .current_dir(folder.path())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let service = run(folder.path());
         Self { simulator, symbols, venue: name, api, service, folder }
+    }
+
+    /// Ends the service as a user would.
+    fn end(&mut self) {
+        let pid = self.service.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let status = self.service.wait().unwrap();
+        assert_eq!(status.code(), Some(0));
     }
 
     /// Sum of a metric over its lines that hold `part`.
@@ -152,10 +167,7 @@ impl Scene {
 
     /// Ends the service as a user would; what its journal holds of each symbol, first copies.
     fn stop(&mut self) -> BTreeMap<String, BTreeMap<u64, String>> {
-        let pid = self.service.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        let status = self.service.wait().unwrap();
-        assert_eq!(status.code(), Some(0));
+        self.end();
         let exported = Command::new(env!("CARGO_BIN_EXE_tapewatch"))
             .args(["export", "data/journal", "--format", "jsonl"])
             .current_dir(self.folder.path())
@@ -259,5 +271,19 @@ fn a_subscription_that_dies_in_silence_is_noticed_within_fifteen_seconds() {
     scene.wait_for("the silence is noticed", Duration::from_secs(15), |scene| {
         scene.metric("tapewatch_trades_total", "ETH") > before + 60.0
     });
+    scene.check_nothing_is_lost();
+}
+
+/// A stop takes snapshots: the gap lies behind them, and is not told again by what is computed after.
+#[test]
+fn a_gap_that_is_open_at_a_stop_is_filled_after_it() {
+    let mut scene = Scene::start(SimulatedVenue::Binance, COINS, 60.0, "none", "");
+    scene.wait_for("trades come", DEADLINE, |scene| scene.metric("tapewatch_trades_total", "") > 40.0);
+    scene.tell("/simulator/fault?http503=1&skip=0.05");
+    scene.wait_for("ids are missing", DEADLINE, |scene| scene.metric("tapewatch_gaps_open", "") > 0.0);
+    scene.end();
+    scene.tell("/simulator/fault?none");
+    scene.service = run(scene.folder.path());
+    scene.wait_for("trades come again", DEADLINE, |scene| scene.metric("tapewatch_trades_total", "") > 40.0);
     scene.check_nothing_is_lost();
 }

@@ -55,6 +55,19 @@ impl Hole {
         }
     }
 
+    fn gap(&self, id: GapId, first: u64, state: GapState) -> Gap {
+        Gap {
+            id,
+            kind: GapKind::Ids,
+            first_missing_id: Some(first),
+            last_missing_id: Some(self.last),
+            from: self.from,
+            to: self.to,
+            state,
+            reason: self.unfillable.map(|(reason, _)| reason).filter(|_| state == GapState::Unfillable),
+        }
+    }
+
     fn gap_state(&self) -> GapState {
         if self.unfillable.is_some() { GapState::Unfillable } else { GapState::Open }
     }
@@ -323,16 +336,12 @@ impl Gaps {
     }
 
     fn tell_ids(&mut self, id: GapId, first: u64, hole: &Hole, state: GapState) {
-        self.told.push(Gap {
-            id,
-            kind: GapKind::Ids,
-            first_missing_id: Some(first),
-            last_missing_id: Some(hole.last),
-            from: hole.from,
-            to: hole.to,
-            state,
-            reason: hole.unfillable.map(|(reason, _)| reason).filter(|_| state == GapState::Unfillable),
-        });
+        self.told.push(hole.gap(id, first, state));
+    }
+
+    /// The gaps in ids that were told and are not filled, in order of id.
+    pub fn unfilled(&self) -> impl Iterator<Item = Gap> + '_ {
+        self.holes.iter().filter_map(|(first, hole)| Some(hole.gap(hole.claimed?, *first, hole.gap_state())))
     }
 
     /// Whether the id is missing.
@@ -582,6 +591,21 @@ mod tests {
         assert_eq!(told(&mut gaps), ["ids 7..7 30-70 open", "ids 7..7 30-70 filled"]);
         assert!(!gaps.touches(UnixNanos(0), UnixNanos(1_000)));
         assert!(!gaps.is_missing(7));
+    }
+
+    #[test]
+    fn whoever_goes_on_from_a_snapshot_knows_what_is_unfilled() {
+        let mut before = gaps();
+        before.suspect(5, 9, (UnixNanos(10), UnixNanos(90)), UnixNanos(90));
+        assert_eq!(before.unfilled().count(), 0, "it is only suspected");
+        before.claim_all();
+        let told = before.take_told().unwrap();
+        let mut words = Vec::new();
+        before.state(&mut State::Save(&mut words));
+        let (mut after, mut state) = (gaps(), State::load(&words));
+        after.state(&mut state);
+        assert_eq!(state.finish(), Ok(()));
+        assert_eq!(after.unfilled().collect::<Vec<_>>(), told);
     }
 
     #[test]

@@ -265,7 +265,7 @@ impl<'s> SymbolPipeline<'s> {
         self.seq
     }
 
-    /// What it knows of candles that still take trades, and of the last price; nothing of ready candles.
+    /// What it knows of candles that still take trades, of the last price, and of gaps; nothing of ready candles.
     pub fn standing(&self) -> Standing {
         if self.origin != Origin::Trades {
             return Standing { seq: self.seq, ..Standing::default() };
@@ -276,7 +276,8 @@ impl<'s> SymbolPipeline<'s> {
             let bars = series.iter().flat_map(|series| &series.forming).max_by_key(|forming| forming.last);
             bars.and_then(|bar| Some((bar.candle.prices?.close, bar.last.0)))
         };
-        Standing { seq: self.seq, last: self.candles.last_price().or_else(of_bars), series }
+        let gaps = self.gaps.unfilled().collect();
+        Standing { seq: self.seq, last: self.candles.last_price().or_else(of_bars), series, gaps }
     }
 
     /// The newest exchange time seen, ticks included; the beginning of time where there was none.

@@ -1,9 +1,10 @@
-//! What a symbol that goes on from a snapshot knows already, for whoever shows what forms: outputs alone tell it only
-//! of what comes from then on.
+//! What a symbol that goes on from a snapshot knows already, for whoever shows what forms or asks for what is
+//! missing: outputs alone tell it only of what comes from then on.
 
 use crate::domain::candle::Candle;
 use crate::domain::decimal::Price;
 use crate::domain::interval::Interval;
+use crate::domain::output::Gap;
 use crate::domain::time::UnixNanos;
 
 /// Exchange time of a trade; then its id where that is a number, else the order of arrival.
@@ -17,6 +18,8 @@ pub struct Standing {
     /// Of the latest trade that is remembered.
     pub last: Option<(Price, UnixNanos)>,
     pub series: Vec<StandingSeries>,
+    /// Those in ids that were told and are not filled.
+    pub gaps: Vec<Gap>,
 }
 
 /// One interval of it.

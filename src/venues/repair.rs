@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::domain::event::{Trade, TradeId, Unfillable};
 use crate::domain::output::{Gap, GapId, GapState};
+use crate::domain::standing::Standing;
 use crate::domain::time::UnixNanos;
 use crate::domain::told::{Told, Watch};
 use crate::runtime::backoff::Backoff;
@@ -241,6 +242,13 @@ impl Repairer {
     pub fn new(desks: Vec<Option<Arc<Desk>>>) -> Self {
         Self { desks }
     }
+
+    fn heed(&self, watch: Watch, gap: &Gap) {
+        if let Some(Some(desk)) = self.desks.get(watch.0 as usize) {
+            desk.gaps.heed(watch, gap, Mono::now());
+            desk.bell.notify_one();
+        }
+    }
 }
 
 impl Sink for Repairer {
@@ -250,13 +258,15 @@ impl Sink for Repairer {
 
     fn offer(&self, batch: &Arc<Batch>) {
         for telling in &batch.tellings {
-            if let Told::Gap(gap) = &telling.told
-                && let Some(Some(desk)) = self.desks.get(telling.watch.0 as usize)
-            {
-                desk.gaps.heed(telling.watch, gap, Mono::now());
-                desk.bell.notify_one();
+            if let Told::Gap(gap) = &telling.told {
+                self.heed(telling.watch, gap);
             }
         }
+    }
+
+    /// What a snapshot holds is not told again, and would be asked for by nobody.
+    fn stand(&self, watch: Watch, standing: &Standing) {
+        standing.gaps.iter().for_each(|gap| self.heed(watch, gap));
     }
 }
 

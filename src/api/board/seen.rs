@@ -131,6 +131,7 @@ impl Seen {
                 forming.stand(series);
             }
         }
+        standing.gaps.iter().for_each(|gap| self.enter_gap(gap));
     }
 
     pub fn counts(&self) -> Counts {
