@@ -485,7 +485,7 @@ async fn run_with_store(dir: &Path, world: &World, upto: usize, ready: impl Fn()
         Opened::open(DataDir::lock(dir).unwrap(), &world.instruments, config.engine.settings()).unwrap();
     let tools = world.tools(Arc::default());
     let embedded =
-        Embedded::start(dir, opened.roster(), EmbeddedConfig::default(), &tools.metrics, &tools.health)
+        Embedded::start(dir, opened.roster(), EmbeddedConfig::default(), &tools.metrics, &tools.health, None)
             .unwrap();
     let plan = Plan { recorded: config.engine.recorded(), ..plan(2, 4_096, None) };
     let engine = opened.start(plan, tools, vec![embedded.sink()]).await.unwrap();

@@ -172,9 +172,11 @@ fn plug_storage(ground: &Ground<'_>, parts: &mut Parts) -> Result<Option<Arc<His
     if !config.embedded.enabled {
         return Ok(None);
     }
-    let embedded =
-        Embedded::start(&ground.data_dir, &ground.roster, config.embedded, &tools.metrics, &tools.health)
-            .map_err(Failure::failed)?;
+    // With a database the stage `store` is its own.
+    let recorder = (!config.questdb.enabled).then(|| tools.latency.recorder());
+    let (dir, roster) = (&ground.data_dir, &ground.roster);
+    let embedded = Embedded::start(dir, roster, config.embedded, &tools.metrics, &tools.health, recorder)
+        .map_err(Failure::failed)?;
     parts.sinks.push(embedded.sink());
     let history = embedded.history();
     parts.keepers.push(Box::new(embedded));

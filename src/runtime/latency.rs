@@ -27,7 +27,7 @@ pub enum Stage {
     Publish,
     /// To the client's socket.
     Feed,
-    /// To acknowledged by the database.
+    /// To acknowledged by the database; where there is none, to committed by the embedded store.
     Store,
     /// To readable in the database.
     Visible,

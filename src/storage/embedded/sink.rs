@@ -19,10 +19,11 @@ use crate::domain::output::Position;
 use crate::domain::time::UnixNanos;
 use crate::domain::told::Roster;
 use crate::runtime::backoff::Backoff;
-use crate::runtime::clock::{self, Stopwatch};
+use crate::runtime::clock::{self, Mono, Stopwatch};
 use crate::runtime::health::{Condition, Health};
+use crate::runtime::latency::{Recorder, Stage};
 use crate::runtime::metrics::Metrics;
-use crate::runtime::sink::{Barrier, Batch, Refill, Sink};
+use crate::runtime::sink::{Barrier, Batch, Refill, Sink, Telling};
 use crate::storage::config::EmbeddedConfig;
 use crate::storage::embedded::row::{Row, Table};
 use crate::storage::embedded::store::{Counts, Store};
@@ -64,13 +65,15 @@ struct StoreSink {
 }
 
 impl Embedded {
-    /// Opens the store in the data directory, makes it where there is none, and starts its writer.
+    /// Opens the store in the data directory, makes it where there is none, and starts its writer. `recorder`: of the
+    /// time until a row is committed, where no other store is timed.
     pub fn start(
         data_dir: &Path,
         roster: &Roster,
         config: EmbeddedConfig,
         metrics: &Metrics,
         health: &Health,
+        recorder: Option<Recorder>,
     ) -> Result<Self, StorageError> {
         let store = Store::open(data_dir, roster)?;
         let spool = Spool::open(&data_dir.join("spool").join(NAME), SPOOL_BYTES_MAX)?;
@@ -91,6 +94,7 @@ impl Embedded {
             keep: config.keep,
             metrics: metrics.clone(),
             health: health.clone(),
+            recorder,
             backoff: Backoff::new(Duration::from_millis(50), Duration::from_secs(2), 1),
         };
         let writer = thread::Builder::new()
@@ -163,6 +167,7 @@ struct Writer {
     keep: Duration,
     metrics: Metrics,
     health: Health,
+    recorder: Option<Recorder>,
     backoff: Backoff,
 }
 
@@ -241,9 +246,26 @@ impl Writer {
         let durably = entries.iter().any(|entry| matches!(entry, Entry::Barrier(_)));
         let covered = self.pending.covered(&entries);
         let counts = self.store.write_up_to(entries.iter().filter_map(batch_of), &covered, durably)?;
+        self.time(&entries);
         self.wrote(&counts);
         self.pending.done(entries.len(), NAME);
         Ok(())
+    }
+
+    /// How long the rows that trades caused took to be committed.
+    fn time(&self, entries: &[Entry]) {
+        let Some(recorder) = &self.recorder else { return };
+        let now = Mono::now();
+        recorder.batch(|stages| {
+            for batch in entries.iter().filter_map(batch_of).filter(|batch| !batch.recovered) {
+                let is_timed =
+                    |telling: &&Telling| telling.received.is_some() && Row::table_of(&telling.told).is_some();
+                let rows = batch.tellings.iter().filter(is_timed).count() as u64;
+                if rows > 0 {
+                    stages.record(Stage::Store, now.nanos_since(batch.published), rows);
+                }
+            }
+        });
     }
 
     fn wrote(&mut self, counts: &Counts) {
@@ -341,6 +363,7 @@ mod tests {
 
     use super::*;
     use crate::domain::candle::Origin;
+    use crate::runtime::latency::Latency;
     use crate::storage::embedded::schema;
     use crate::storage::history::trial::{batch, roster, telling, told_candle};
     use crate::storage::history::{SeriesQuery, Span};
@@ -350,7 +373,7 @@ mod tests {
     fn start(folder: &Path) -> (Embedded, Metrics, Health) {
         let (metrics, health) = (Metrics::new(), Health::default());
         let embedded =
-            Embedded::start(folder, &roster(), EmbeddedConfig::default(), &metrics, &health).unwrap();
+            Embedded::start(folder, &roster(), EmbeddedConfig::default(), &metrics, &health, None).unwrap();
         (embedded, metrics, health)
     }
 
@@ -388,6 +411,28 @@ mod tests {
         sink.offer(&batch(vec![telling(0, 9, told_candle(1_000, 0))]));
         drop(embedded);
         assert_eq!(minutes(&History::offline(folder.path())), 1_001);
+    }
+
+    #[test]
+    fn rows_that_trades_caused_are_timed_until_they_are_committed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (metrics, health, latency) = (Metrics::new(), Health::default(), Latency::default());
+        let (config, recorder) = (EmbeddedConfig::default(), Some(latency.recorder()));
+        let embedded =
+            Embedded::start(folder.path(), &roster(), config, &metrics, &health, recorder).unwrap();
+        let of_trade = |told| Telling { received: Some(Mono::now()), ..telling(0, 1, told) };
+        let by_tick = telling(0, 1, told_candle(2, 0));
+        embedded.sink().offer(&batch(vec![
+            of_trade(told_candle(0, 0)),
+            of_trade(told_candle(1, 0)),
+            by_tick,
+        ]));
+        let recovered = batch(vec![of_trade(told_candle(3, 0))]);
+        embedded.sink().offer(&Arc::new(Batch { recovered: true, ..(*recovered).clone() }));
+        drop(embedded);
+        let (stage, times) = &latency.report().stages[Stage::Store as usize];
+        assert_eq!((*stage, times.len()), (Stage::Store, 2));
+        assert_eq!(minutes(&History::offline(folder.path())), 4);
     }
 
     #[test]
