@@ -2,10 +2,12 @@
 //! candles are those of an exact computation from what truly happened, whatever was cut, lost or killed.
 //!
 //! `TAPEWATCH_LIVE_SECONDS` and `TAPEWATCH_KILLS` make the runs longer. The journal is read by `replay`, and held
-//! against what the session told by `verify`.
+//! against what the session told by `verify`; the rows of a QuestDB against what happened, where one can be had.
 
 #[path = "common/program.rs"]
 mod program;
+#[path = "common/questdb.rs"]
+mod questdb;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -47,11 +49,12 @@ struct Session {
 }
 
 impl Session {
-    fn start(seed: u64) -> Self {
+    /// `more`: of the configuration.
+    fn start(seed: u64, more: &str) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let api = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut config = format!(
-            "data_dir = {:?}\n[engine]\nshards = 2\nintervals = {INTERVALS:?}\nsnapshot_interval = \"2s\"\n[api]\nlisten = \"{api}\"\n",
+            "data_dir = {:?}\n[engine]\nshards = 2\nintervals = {INTERVALS:?}\nsnapshot_interval = \"2s\"\n[api]\nlisten = \"{api}\"\n{more}",
             folder.path().join("data")
         );
         let mut venues = Vec::new();
@@ -282,6 +285,65 @@ impl Session {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "verify: {said}");
     }
+
+    /// The database holds each trade that happened once, and their candles.
+    fn check_database(&self, server: &questdb::Server) {
+        let numbers = |row: &[&str]| -> Vec<f64> { row.iter().map(|cell| cell.parse().unwrap()).collect() };
+        for (venue, simulator, symbols) in &self.venues {
+            for symbol in symbols {
+                let truth = Truth::of(simulator, symbol);
+                let of = format!("venue = '{}' AND symbol = '{symbol}'", venue.name());
+                // Tables are applied one by one, a little later.
+                let count = format!("SELECT count() FROM trades WHERE {of}");
+                self.wait_for("trades to be readable", || {
+                    server.rows(&count) == [truth.trades.len().to_string()]
+                });
+                let sql = format!("SELECT trade_id, taker_side, price, quantity FROM trades WHERE {of}");
+                let found: BTreeMap<u64, (bool, Vec<f64>)> = server
+                    .rows(&sql)
+                    .iter()
+                    .map(|row| {
+                        let cells: Vec<&str> = row.split(' ').collect();
+                        (cells[0].parse().unwrap(), (cells[1] == "buy", numbers(&cells[2..])))
+                    })
+                    .collect();
+                let expected: BTreeMap<u64, (bool, Vec<f64>)> = truth
+                    .trades
+                    .iter()
+                    .map(|(&id, (price, quantity, is_buy, _))| {
+                        (id, (*is_buy, vec![price.decimal().to_f64(), quantity.decimal().to_f64()]))
+                    })
+                    .collect();
+                assert!(found == expected, "trades of {symbol} in the database are not those that happened");
+                let sql = format!(
+                    "SELECT open_time, open, high, low, close, volume, trade_count FROM candles \
+                     WHERE {of} AND interval = '1s' AND state IN ('traded', 'partial')"
+                );
+                let expected: BTreeMap<String, Vec<f64>> = truth
+                    .candles("1s")
+                    .into_iter()
+                    .map(|(at, row)| {
+                        let cells: Vec<&str> = row.split(',').collect();
+                        let at = UnixNanos::parse_iso(at.as_bytes()).unwrap();
+                        (at.0.to_string(), numbers(&[&cells[..5], &cells[6..7]].concat()))
+                    })
+                    .collect();
+                let is_so = || {
+                    let found: BTreeMap<String, Vec<f64>> = server
+                        .rows(&sql)
+                        .iter()
+                        .map(|row| {
+                            let cells: Vec<&str> = row.split(' ').collect();
+                            let at = UnixNanos::parse_iso(cells[0].as_bytes()).unwrap();
+                            (at.0.to_string(), numbers(&cells[1..]))
+                        })
+                        .collect();
+                    found == expected
+                };
+                self.wait_for("the candles of what happened in the database", is_so);
+            }
+        }
+    }
 }
 
 impl Drop for Session {
@@ -397,7 +459,7 @@ impl Truth {
 
 #[test]
 fn all_faults_leave_what_truly_happened() {
-    let mut session = Session::start(11);
+    let mut session = Session::start(11, "");
     session.post(&format!("/simulator/fault?{}", FAULTS.replace(',', "&")));
     session.post("/simulator/market?trading=true");
     clock::sleep(Duration::from_secs(from_environment("TAPEWATCH_LIVE_SECONDS", 15)));
@@ -421,7 +483,11 @@ fn all_faults_leave_what_truly_happened() {
 
 #[test]
 fn kills_at_any_moment_leave_what_truly_happened() {
-    let mut session = Session::start(12);
+    let server = questdb::start();
+    let more = server.as_ref().map(|server| {
+        format!("[storage.questdb]\nenabled = true\nhttp_address = {:?}\n", server.http_address)
+    });
+    let mut session = Session::start(12, &more.unwrap_or_default());
     session.post(&format!("/simulator/fault?{}", FEW_FAULTS.replace(',', "&")));
     session.post("/simulator/market?trading=true");
     let mut seed = from_environment("TAPEWATCH_SEED", 5);
@@ -437,6 +503,9 @@ fn kills_at_any_moment_leave_what_truly_happened() {
     session.settle();
     session.stop();
     session.check_journal();
+    if let Some(server) = server {
+        session.check_database(&server);
+    }
 }
 
 /// A demo that shows candles.
