@@ -7,8 +7,12 @@
 //! 80 us at 10,000 trades a second. While the database is away its p99 may be 1.5 times that with it, as the
 //! median of five pairs of runs.
 //!
-//! `cargo bench --bench live` takes two minutes, and four more where a QuestDB can be had (`.ci/servers`);
-//! `TAPEWATCH_BENCH_SECONDS=600` makes the second part ten minutes long. A rate that the service does not keep up with
+//! `recovery` is how long a start takes after a kill, with as much of the journal behind the last snapshots as `Size`
+//! says: from the program's start until all shards have computed their symbols (what REST has to repair comes after).
+//! Asked: 1 s.
+//!
+//! `cargo bench --bench live [PART...]`, of `latency`, `recovery`, `throughput` and `database`: all take four minutes, and
+//! four more where a QuestDB can be had (`.ci/servers`); `TAPEWATCH_BENCH_SECONDS=600` makes `throughput` ten minutes long. A rate that the service does not keep up with
 //! shows as trades that it lacks; memory that grows as megabytes at each minute. Under `cargo test` it
 //! runs small, so that it does not rot, and its figures mean nothing.
 
@@ -36,6 +40,8 @@ struct Size {
     seconds: u64,
     /// Of the part whose latency is measured; what the window reaches back, at most.
     calm_seconds: u64,
+    /// Of the journal that a start computes again.
+    tail_seconds: u64,
     /// Pairs of runs with a database and without, and how long each is.
     pairs: usize,
     pair_seconds: u64,
@@ -51,6 +57,7 @@ fn main() {
             calm_rate: 10_000,
             seconds: seconds.unwrap_or(60),
             calm_seconds: 61,
+            tail_seconds: 60,
             pairs: 5,
             pair_seconds: 15,
         }
@@ -61,6 +68,7 @@ fn main() {
             calm_rate: 1_000,
             seconds: 2,
             calm_seconds: 2,
+            tail_seconds: 1,
             pairs: 0,
             pair_seconds: 1,
         }
@@ -68,9 +76,19 @@ fn main() {
     // What is not measured stays away from the two cores.
     let own = std::process::id().to_string();
     let _ = Command::new("taskset").args(["-p", "-c", "2,3", &own]).stdout(Stdio::null()).status();
-    latency(&size);
-    throughput(&size);
-    database_away(&size);
+    let chosen: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with("--")).collect();
+    let parts: [(_, fn(&Size)); 4] = [
+        ("latency", latency),
+        ("recovery", recovery),
+        ("throughput", throughput),
+        ("database", database_away),
+    ];
+    for (name, part) in parts {
+        if chosen.is_empty() || chosen.iter().any(|chosen| chosen == name) {
+            part(&size);
+        }
+    }
 }
 
 /// A child that ends with its scope.
@@ -122,7 +140,7 @@ struct Pair {
     venue_at: SocketAddr,
     service: Process,
     api: SocketAddr,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl Pair {
@@ -153,7 +171,7 @@ impl Pair {
         );
         fs::write(&config, text).expect("a configuration");
         let service = Process::start(&["run", "--config", config.to_str().expect("a plain path")]);
-        let pair = Self { venue, venue_at: venue_at.expect("an address"), service, api, _folder: folder };
+        let pair = Self { venue, venue_at: venue_at.expect("an address"), service, api, folder };
         let clock = Stopwatch::start();
         while pair.trades_known() == 0 {
             assert!(clock.elapsed() < Duration::from_secs(60), "the service knows no trade");
@@ -162,6 +180,22 @@ impl Pair {
         // Connections come up one after another.
         clock::sleep(Duration::from_secs(3));
         pair
+    }
+
+    /// Starts the service again, which has ended; seconds until its shards are up.
+    fn restart(&mut self) -> f64 {
+        let config = self.folder.path().join("tapewatch.toml");
+        let clock = Stopwatch::start();
+        self.service = Process::start(&["run", "--config", config.to_str().expect("a plain path")]);
+        let are_up = || {
+            let parts = get(self.api, "/health/ready").unwrap_or_default();
+            ["shard:0", "shard:1"].iter().all(|shard| parts["parts"][shard]["condition"] == "up")
+        };
+        while !are_up() {
+            assert!(clock.elapsed() < Duration::from_secs(60), "the shards do not come up");
+            clock::sleep(Duration::from_millis(2));
+        }
+        clock.elapsed().as_secs_f64()
     }
 
     fn trades_known(&self) -> u64 {
@@ -282,6 +316,34 @@ fn latency(size: &Size) {
         }
     }
     assert!(!bare.is_empty(), "the bare loop heard nothing");
+}
+
+/// A start after a kill, with nothing but the journal since the last stop.
+fn recovery(size: &Size) {
+    let mut pair = Pair::start(size.symbols, size.calm_rate, "");
+    // Long enough that no snapshot comes between.
+    let config = pair.folder.path().join("tapewatch.toml");
+    let text = fs::read_to_string(&config).expect("it was written");
+    let seldom = text.replace("[engine]\n", "[engine]\nsnapshot_interval = \"1h\"\n");
+    fs::write(&config, seldom).expect("a configuration");
+    let id = pair.service.child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().is_ok_and(|status| status.success()));
+    assert!(pair.service.child.wait().is_ok_and(|status| status.success()), "it stops");
+    let after_stop = pair.restart();
+    let begun = pair.trades_known();
+    clock::sleep(Duration::from_secs(size.tail_seconds));
+    let trades = pair.trades_known() - begun;
+    pair.service.child.kill().expect("it runs");
+    pair.service.child.wait().expect("it ends");
+    let after_kill = pair.restart();
+    println!(
+        "recovery of {} symbols: {:.0} ms from the program's start, with {} s of journal ({trades} trades) behind the \
+         last snapshots; {:.0} ms after a stop",
+        size.symbols,
+        after_kill * 1e3,
+        size.tail_seconds,
+        after_stop * 1e3,
+    );
 }
 
 /// What the database's absence does to those who do not wait for it.
