@@ -1,4 +1,7 @@
-//! The journal as the shards share it: one writer behind a mutex, an fsync beside it.
+//! The journal as the shards share it: one writer, an fsync beside it.
+//!
+//! Appending and writing have a lock each, so that nobody who appends waits for a disk: a write may stand
+//! behind the fsync of what came before. Whoever needs both locks the files first.
 //!
 //! **When a write fails** (a full disk, above all) the log is *failing*: what was appended stays in
 //! the writer's memory, which is bounded, and is written at the same place once there is room. Until
@@ -6,6 +9,7 @@
 //! An fsync that fails is told by health and tried again; it holds nobody up, for a kill of the process
 //! loses nothing that was written.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -15,7 +19,9 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use tracing::{error, info};
 
 use crate::engine::error::EngineError;
+use crate::journal::appender::Appender;
 use crate::journal::error::JournalError;
+use crate::journal::outlet::Outlet;
 use crate::journal::writer::Writer;
 use crate::runtime::health::{Condition, Health};
 
@@ -31,6 +37,8 @@ pub struct SharedLog {
 #[derive(Debug)]
 struct Inner {
     writer: Mutex<Writer>,
+    /// The writer's.
+    outlet: Arc<Mutex<Outlet>>,
     failing: AtomicBool,
     /// Something was written since the last fsync began.
     unsynced: AtomicBool,
@@ -41,6 +49,7 @@ impl SharedLog {
     pub fn new(writer: Writer, health: Health) -> Self {
         health.set(PART, Condition::Up, "");
         let inner = Inner {
+            outlet: writer.outlet(),
             writer: Mutex::new(writer),
             failing: AtomicBool::new(false),
             unsynced: AtomicBool::new(true),
@@ -49,9 +58,9 @@ impl SharedLog {
         Self { inner: Arc::new(inner) }
     }
 
-    /// The writer, for appending. A thread that panicked with it has left it whole: events are taken whole.
-    pub fn lock(&self) -> MutexGuard<'_, Writer> {
-        self.inner.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    /// For appending. A thread that panicked with it has left it whole: events are taken whole.
+    pub fn lock(&self) -> Appending<'_> {
+        Appending(unpoisoned(&self.inner.writer))
     }
 
     /// Whether the last write failed.
@@ -61,8 +70,15 @@ impl SharedLog {
 
     /// Hands all that was appended to the kernel; `false`: it could not, and the log is failing.
     pub fn flush(&self) -> bool {
-        let result = self.lock().flush();
+        let result = self.write_out(&mut unpoisoned(&self.inner.outlet));
         self.noted(result)
+    }
+
+    /// What failed before goes first: while it cannot be written no more is handed over.
+    fn write_out(&self, outlet: &mut Outlet) -> Result<(), JournalError> {
+        outlet.write_out()?;
+        self.lock().hand_over(outlet);
+        outlet.write_out()
     }
 
     /// What a write said: `true` where it came through.
@@ -91,10 +107,13 @@ impl SharedLog {
     /// Waits until the disk has all that was appended.
     pub fn sync(&self) -> Result<(), JournalError> {
         self.inner.unsynced.store(false, Ordering::Relaxed);
-        // Only what names the files is done under the lock: writers do not wait for the disk.
-        let unsynced = self.lock().unsynced()?;
+        let mut outlet = unpoisoned(&self.inner.outlet);
+        self.write_out(&mut outlet)?;
+        let unsynced = outlet.unsynced()?;
+        // Whoever writes does not wait for the disk.
+        drop(outlet);
         if let Err(error) = unsynced.sync() {
-            self.lock().still_unsynced(unsynced);
+            unpoisoned(&self.inner.outlet).still_unsynced(unsynced);
             self.inner.unsynced.store(true, Ordering::Relaxed);
             return Err(error);
         }
@@ -102,8 +121,30 @@ impl SharedLog {
     }
 }
 
+/// The writer's nearer half, while nobody else appends.
+#[derive(Debug)]
+pub struct Appending<'a>(MutexGuard<'a, Writer>);
+
+impl Deref for Appending<'_> {
+    type Target = Appender;
+
+    fn deref(&self) -> &Appender {
+        &self.0
+    }
+}
+
+impl DerefMut for Appending<'_> {
+    fn deref_mut(&mut self) -> &mut Appender {
+        &mut self.0
+    }
+}
+
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Appends under which version and configuration all partitions are computed from here on.
-pub fn state_configuration(writer: &mut Writer, recorded: &str) -> Result<(), JournalError> {
+pub fn state_configuration(writer: &mut Appender, recorded: &str) -> Result<(), JournalError> {
     let all: Vec<u32> = (0..writer.partitions()).collect();
     writer.append_version(env!("CARGO_PKG_VERSION"), &all)?;
     writer.append_config(recorded, &all)

@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::journal::error::JournalError;
+use crate::journal::outlet::sync_dir;
 use crate::journal::segment::SEGMENT_BYTES_MAX;
-use crate::journal::writer::sync_dir;
 
 /// Checksum, packed length, plain length, zero.
 const HEADER_BYTES: usize = 16;

@@ -8,6 +8,7 @@ use crate::domain::event::Event;
 use crate::domain::instrument::Instrument;
 use crate::domain::output::Position;
 use crate::domain::venue::IdRule;
+use crate::journal::appender::Appender;
 use crate::journal::entry::{Entry, InstrumentNumber, Listed};
 use crate::journal::error::JournalError;
 use crate::journal::reader::Reader;
@@ -46,7 +47,7 @@ impl Log for Writer {
     type Reading = PartitionReading;
 
     fn define(&mut self, instrument: &Instrument, rule: IdRule) -> InstrumentNumber {
-        Writer::define(self, instrument, rule)
+        Appender::define(self, instrument, rule)
     }
 
     fn append(
@@ -55,7 +56,7 @@ impl Log for Writer {
         at: &mut Vec<Position>,
     ) -> Result<(), JournalError> {
         for (number, event) in batch {
-            at.push(Writer::append(self, *number, event)?);
+            at.push(Appender::append(self, *number, event)?);
         }
         self.flush()
     }

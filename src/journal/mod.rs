@@ -6,6 +6,7 @@
 //! are kept compressed, a [`tail`] torn by a kill is cut by the live engine and by nobody else.
 //! Behind the trait of [`log`] stands the whole of it.
 
+pub mod appender;
 pub mod block;
 pub mod catch_up;
 pub mod chunks;
@@ -15,6 +16,7 @@ pub mod error;
 pub mod kind;
 pub mod lock;
 pub mod log;
+pub mod outlet;
 pub mod reader;
 pub mod record;
 pub mod retention;

@@ -11,10 +11,10 @@ use std::time::{Duration, SystemTime};
 
 use crate::domain::output::Position;
 use crate::journal::error::JournalError;
+use crate::journal::outlet::sync_dir;
 use crate::journal::reader::Reader;
 use crate::journal::seal::seal;
 use crate::journal::segment::SegmentFile;
-use crate::journal::writer::sync_dir;
 
 /// How long segments are kept; whichever is reached first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

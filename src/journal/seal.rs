@@ -13,9 +13,9 @@ use rkyv::util::AlignedVec;
 
 use crate::journal::error::JournalError;
 use crate::journal::lock::WriterLock;
+use crate::journal::outlet::sync_dir;
 use crate::journal::reader::{Reader, Tail};
 use crate::journal::segment::{SEGMENT_BYTES_MAX, SegmentFile};
-use crate::journal::writer::sync_dir;
 
 /// Magic of an LZ4 frame, then flags: version 1, linked blocks, checksums of block and content, length.
 const FRAME_BEGINS: [u8; 5] = [0x04, 0x22, 0x4d, 0x18, 0b0101_1100];

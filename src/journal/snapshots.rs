@@ -21,7 +21,7 @@ use crate::domain::venue::{IdRule, Venue};
 use crate::journal::chunks::{Address, Chunks};
 use crate::journal::convert;
 use crate::journal::error::JournalError;
-use crate::journal::writer::sync_dir;
+use crate::journal::outlet::sync_dir;
 
 const MAGIC: [u8; 8] = *b"TWSNAP\r\n";
 const FORMAT_VERSION: u32 = 1;

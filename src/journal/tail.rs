@@ -7,9 +7,9 @@ use crate::domain::output::Position;
 use crate::journal::entry::Entry;
 use crate::journal::error::JournalError;
 use crate::journal::lock::WriterLock;
+use crate::journal::outlet::sync_dir;
 use crate::journal::reader::{Reader, Tail};
 use crate::journal::segment::{SegmentFile, SegmentHeader};
-use crate::journal::writer::sync_dir;
 
 /// What was cut.
 #[derive(Clone, Debug, PartialEq, Eq)]
