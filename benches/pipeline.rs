@@ -23,10 +23,10 @@ use std::time::Duration;
 
 use criterion::measurement::Measurement;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use tapewatch::analytics::ahead;
+use tapewatch::analytics::ahead::Wanted;
 use tapewatch::analytics::archive::NoArchive;
 use tapewatch::analytics::catalogue::Spec;
-use tapewatch::analytics::pipeline::{FETCH_STEPS, Settings, SymbolPipeline};
+use tapewatch::analytics::pipeline::{Settings, SymbolPipeline, WANT_STEPS};
 use tapewatch::domain::event::{Trade, TradeId};
 use tapewatch::domain::instrument::Instrument;
 use tapewatch::domain::output::{Output, OutputSink, Position};
@@ -146,21 +146,27 @@ fn pipeline(
     let pipeline_of =
         |instrument: &Instrument| SymbolPipeline::new(instrument.clone(), IdRule::Contiguous, settings);
     let mut pipelines: Vec<_> = instruments.iter().map(pipeline_of).collect();
-    let (mut archive, mut sink, mut grouping) = (NoArchive, Counting::default(), Grouping::default());
+    let (mut archive, mut sink) = (NoArchive, Counting::default());
+    let (mut grouping, mut wanted) = (Grouping::default(), Wanted::default());
     let mut feed = |trades: &[(usize, Trade)]| {
         for batch in trades.chunks(batch_len(instruments.len())) {
             grouping.group(batch.iter().map(|(symbol, _)| *symbol as u32));
-            for ((symbol, group), coming) in grouping.groups_ahead::<FETCH_STEPS>() {
-                for (step, coming) in (1..=FETCH_STEPS).rev().zip(coming) {
+            for ((symbol, group), coming) in grouping.groups_ahead::<WANT_STEPS>() {
+                for (step, coming) in (1..=WANT_STEPS).rev().zip(coming) {
                     let Some((symbol, group)) = coming else { continue };
-                    pipelines[symbol as usize].fetch(step, group.len());
+                    pipelines[symbol as usize].want(step, group.len(), &mut wanted);
                 }
+                if let Some((_, next)) = coming[WANT_STEPS - 1] {
+                    next.iter().for_each(|&at| wanted.value(&batch[at as usize]));
+                }
+                let share = wanted.share(group.len());
                 let pipeline = &mut pipelines[symbol as usize];
-                for (at, next) in Grouping::with_next(group, coming[FETCH_STEPS - 1]) {
-                    next.iter().for_each(|&at| ahead::fetch(&batch[at as usize]));
+                for &at in group {
+                    wanted.ask(share);
                     let trade = &batch[at as usize].1;
                     pipeline.on_trade(Position(u64::from(at)), trade, &mut archive, &mut sink);
                 }
+                wanted.ask_all();
             }
         }
     };

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::analytics::ahead;
+use crate::analytics::ahead::Wanted;
 use crate::analytics::archive::Archive;
 use crate::analytics::desk::{Desk, told_candle};
 use crate::analytics::gaps::Dirty;
@@ -148,32 +148,32 @@ impl Candles {
         Self { links, roots, single_root: roots.single(), next_close: UnixNanos(i64::MAX) }
     }
 
-    /// Asks for all series.
-    pub fn fetch_series(&self) {
-        ahead::fetch_all(&self.links);
+    /// Notes all series.
+    pub fn want_series(&self, wanted: &mut Wanted) {
+        wanted.items(&self.links);
     }
 
-    /// Asks for what the series will use for so many trades, of which the rows of at most `rows_max`.
-    pub fn fetch_rows(&self, trades: usize, rows_max: usize, window: usize) {
+    /// Notes what the series will use for so many trades, of which the rows of at most `rows_max`.
+    pub fn want_rows(&self, trades: usize, rows_max: usize, window: usize, wanted: &mut Wanted) {
         for link in &self.links {
             // Nothing is added to it before its feeder closes a candle.
             let fed = link.feeder.is_none_or(|feeder| self.is_soon(&self.links[usize::from(feeder)], trades));
             if fed {
                 let new = if link.feeder.is_none() { trades.min(rows_max) } else { 0 };
-                link.series.fetch_rows(new, window);
+                link.series.want_rows(new, window, wanted);
             }
             if self.is_soon(link, trades) {
-                link.series.fetch_places();
+                link.series.set().want_places(wanted);
             }
         }
     }
 
-    /// Asks for the indicators of those series that close a candle soon.
-    pub fn fetch_sets(&self, trades: usize) {
+    /// Notes the indicators of those series that close a candle soon.
+    pub fn want_sets(&self, trades: usize, wanted: &mut Wanted) {
         for link in self.links.iter().filter(|link| self.is_soon(link, trades)) {
-            link.series.fetch_set();
+            link.series.set().want_state(wanted);
             if link.feeder.is_none() {
-                link.series.fetch_checkpoint(trades);
+                link.series.want_checkpoint(trades, wanted);
             }
         }
     }

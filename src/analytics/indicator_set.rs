@@ -1,6 +1,6 @@
 //! All indicators of one interval of one symbol, advanced together.
 
-use crate::analytics::ahead;
+use crate::analytics::ahead::Wanted;
 use crate::analytics::catalogue::Spec;
 use crate::analytics::indicator::{Bar, Indicator, Needs, OUTPUTS_MAX};
 use crate::analytics::rolling::state::State;
@@ -109,15 +109,15 @@ impl IndicatorSet {
         set
     }
 
-    /// Asks for what tells where the state is.
-    pub fn fetch_places(&self) {
-        ahead::fetch_all(&self.lines);
-        ahead::fetch_all(&self.members);
+    /// Notes what tells where the state is.
+    pub fn want_places(&self, wanted: &mut Wanted) {
+        wanted.items(&self.lines);
+        wanted.items(&self.members);
     }
 
-    /// Asks for the state itself.
-    pub fn fetch_state(&self) {
-        self.lines.iter().for_each(|&line| ahead::fetch_line(line));
+    /// Notes the state itself.
+    pub fn want_state(&self, wanted: &mut Wanted) {
+        wanted.lines(&self.lines);
     }
 
     /// Takes the next candle; one reading for each indicator of the plan.

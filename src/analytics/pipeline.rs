@@ -4,7 +4,7 @@
 //! candles that it changed are told again, suspected gaps that lasted are claimed, and what
 //! is due is closed. Time is the newest exchange time seen: nothing here reads a clock.
 
-use crate::analytics::ahead;
+use crate::analytics::ahead::Wanted;
 use crate::analytics::archive::Archive;
 use crate::analytics::candles::Candles;
 use crate::analytics::catalogue::Spec;
@@ -33,11 +33,11 @@ pub const WINDOW_DEFAULT: usize = 128;
 /// Rises with every change of what [`SymbolPipeline::save`] writes, or of what follows from it.
 const STATE_VERSION: u32 = 7;
 
-/// In how many steps [`SymbolPipeline::fetch`] asks for all.
-pub const FETCH_STEPS: usize = 4;
+/// In how many steps [`SymbolPipeline::want`] notes all.
+pub const WANT_STEPS: usize = 4;
 
-/// So many rows to come are fetched ahead.
-const FETCHED_ROWS_MAX: usize = 20;
+/// So many rows to come are asked for ahead.
+const WANTED_ROWS_MAX: usize = 20;
 
 /// What a pipeline computes; the same for all symbols of a run.
 #[derive(Debug)]
@@ -302,27 +302,30 @@ impl<'s> SymbolPipeline<'s> {
         self.gaps.calm_until().min(UnixNanos(close))
     }
 
-    /// Asks for what the next `events` will use, and changes nothing.
+    /// Notes what the next `events` will use.
     ///
     /// A symbol's state lies in some hundred lines of memory, and what one of them holds tells where
-    /// others are: so it is asked for in steps, from [`FETCH_STEPS`] before its turn down to 1, between
+    /// others are: so it is asked for in steps, from [`WANT_STEPS`] before its turn down to 1, between
     /// which other symbols have theirs.
-    pub fn fetch(&self, step: usize, events: usize) {
+    pub fn want(&self, step: usize, events: usize, wanted: &mut Wanted) {
         match step {
-            4.. => ahead::fetch(self),
+            4.. => wanted.value(self),
             3 => {
-                self.candles.fetch_series();
-                ahead::fetch_all(&self.information);
-                self.ledger.fetch(events);
+                self.candles.want_series(wanted);
+                wanted.items(&self.information);
+                self.ledger.want(events, wanted);
             }
-            2 => self.candles.fetch_rows(events, FETCHED_ROWS_MAX, self.settings.window),
-            _ => self.candles.fetch_sets(events),
+            2 => self.candles.want_rows(events, WANTED_ROWS_MAX, self.settings.window, wanted),
+            _ => self.candles.want_sets(events, wanted),
         }
     }
 
-    /// All steps of [`Self::fetch`] at once, for a symbol that has its turn now.
-    pub fn touch(&self) {
-        (1..=FETCH_STEPS).rev().for_each(|step| self.fetch(step, FETCHED_ROWS_MAX));
+    /// Asks for all steps of [`Self::want`] at once, for a symbol that has its turn now.
+    pub fn touch(&self, wanted: &mut Wanted) {
+        for step in (1..=WANT_STEPS).rev() {
+            self.want(step, WANTED_ROWS_MAX, wanted);
+            wanted.ask_all();
+        }
     }
 
     /// Takes the next event of the instrument's log.

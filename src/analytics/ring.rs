@@ -6,7 +6,7 @@
 
 use std::ops::{Index, IndexMut};
 
-use crate::analytics::ahead;
+use crate::analytics::ahead::Wanted;
 
 #[derive(Debug)]
 pub struct Ring<T> {
@@ -67,14 +67,15 @@ impl<T> Ring<T> {
         self.get_mut(self.len.wrapping_sub(1))
     }
 
-    /// Asks for the last `used` items and the slots of the next `new`.
+    /// Notes the last `used` items and the slots of the next `new`.
     #[inline]
-    pub fn fetch_back(&self, used: usize, new: usize) {
-        for at in self.len.saturating_sub(used)..self.len + new {
-            if let Some(slot) = self.slots.get(self.slot(at)) {
-                ahead::fetch(slot);
-            }
-        }
+    pub fn want_back(&self, used: usize, new: usize, wanted: &mut Wanted) {
+        let first = self.slot(self.len.saturating_sub(used)).min(self.slots.len());
+        let (start, end) = self.slots.split_at(first);
+        let count = used.min(self.len) + new;
+        wanted.items(&end[..count.min(end.len())]);
+        let wrapped = count.saturating_sub(end.len());
+        wanted.items(&start[..wrapped.min(start.len())]);
     }
 
     /// Makes room for so many without growing again, and not for more.

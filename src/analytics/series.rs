@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use crate::analytics::ahead;
+use crate::analytics::ahead::Wanted;
 use crate::analytics::desk::{Desk, bar_of};
 use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet};
 use crate::analytics::quiet::Quiet;
@@ -119,37 +119,32 @@ impl Series {
         Some(if one { next } else { self.interval.open_of(limit) })
     }
 
-    /// Asks for the candles that the next trades will change and close, so many of them new ones.
-    pub fn fetch_rows(&self, new: usize, window: usize) {
-        self.rows.fetch_back(self.rows.len() - self.closed, new);
+    /// Notes the candles that the next trades will change and close, so many of them new ones.
+    pub fn want_rows(&self, new: usize, window: usize, wanted: &mut Wanted) {
+        self.rows.want_back(self.rows.len() - self.closed, new, wanted);
         if new == 0 {
             return;
         }
-        self.quiet.fetch_back(1, new.div_ceil(4));
+        self.quiet.want_back(1, new.div_ceil(4), wanted);
         if self.closed + new >= window + self.stay + CHECKPOINT_EVERY {
             let (front, back) = self.checkpoints.as_slices();
-            ahead::fetch_all(front);
-            ahead::fetch_all(back);
+            wanted.items(front);
+            wanted.items(back);
         }
     }
 
-    /// Asks for where the next checkpoint goes, if it comes soon.
-    pub fn fetch_checkpoint(&self, new: usize) {
+    /// Notes where the next checkpoint goes, if it comes soon.
+    pub fn want_checkpoint(&self, new: usize, wanted: &mut Wanted) {
         if self.rows_since_checkpoint + new >= CHECKPOINT_EVERY
             && let Some(oldest) = self.checkpoints.front()
         {
             // Its words are the next ones' room.
-            ahead::fetch_all(&oldest.words);
+            wanted.items(&oldest.words);
         }
     }
 
-    /// Asks for what tells where the indicators are.
-    pub fn fetch_places(&self) {
-        self.set.fetch_places();
-    }
-
-    pub fn fetch_set(&self) {
-        self.set.fetch_state();
+    pub fn set(&self) -> &IndicatorSet {
+        &self.set
     }
 
     /// As long as nothing was told, an earlier trade moves the beginning.

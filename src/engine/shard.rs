@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use crate::analytics::ahead::Wanted;
 use crate::analytics::pipeline::Settings;
 use crate::domain::event::Event;
 use crate::domain::instrument::Instrument;
@@ -65,6 +66,8 @@ pub struct Shard {
     /// By watch; `None`: another shard's.
     pub seats: Vec<Option<Rc<Seat>>>,
     pub bus: RefCell<Bus>,
+    /// Room for what a symbol's turn needs of memory.
+    pub wanted: RefCell<Wanted>,
     /// Seats that were given something since the shard last rested.
     touched: RefCell<Vec<Rc<Seat>>>,
     /// Seats that have a tick to hear of and were not woken for it; each once.
@@ -120,6 +123,7 @@ impl Shard {
             partitions,
             seats,
             bus: RefCell::new(bus),
+            wanted: RefCell::default(),
             touched: RefCell::default(),
             lagging: RefCell::default(),
             more_comes: Cell::new(false),

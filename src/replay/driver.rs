@@ -11,8 +11,8 @@ use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use crate::analytics::ahead;
-use crate::analytics::pipeline::{Counts, FETCH_STEPS, Settings, SymbolPipeline};
+use crate::analytics::ahead::Wanted;
+use crate::analytics::pipeline::{Counts, Settings, SymbolPipeline, WANT_STEPS};
 use crate::domain::event::Event;
 use crate::domain::instrument::Instrument;
 use crate::domain::output::{Output, OutputSink, Position, Refusal};
@@ -95,6 +95,7 @@ struct Shard<'s> {
     collector: Collector,
     refused: Vec<(Position, Refusal)>,
     grouping: Grouping,
+    wanted: Wanted,
     beginning: Option<Arc<Beginning>>,
     /// What symbols that went on had seen before.
     before: Counts,
@@ -126,6 +127,7 @@ impl<'s> Shard<'s> {
             collector: Collector::new(settings, &plan.spool_dir, plan.budget_bytes / plan.shards.max(1)),
             refused: Vec::new(),
             grouping: Grouping::default(),
+            wanted: Wanted::default(),
             beginning: plan.beginning.clone(),
             before: Counts::default(),
         })
@@ -166,18 +168,23 @@ impl<'s> Shard<'s> {
     fn take_all(&mut self, entries: &[Entry]) {
         let mut grouping = std::mem::take(&mut self.grouping);
         grouping.group(entries.iter().map(|entry| entry.instrument.0));
-        for ((_, group), coming) in grouping.groups_ahead::<FETCH_STEPS>() {
-            for (step, coming) in (1..=FETCH_STEPS).rev().zip(coming) {
+        for ((_, group), coming) in grouping.groups_ahead::<WANT_STEPS>() {
+            for (step, coming) in (1..=WANT_STEPS).rev().zip(coming) {
                 let Some((instrument, group)) = coming else { continue };
                 if let Some(pipeline) = &self.pipelines[instrument as usize] {
-                    pipeline.fetch(step, group.len());
+                    pipeline.want(step, group.len(), &mut self.wanted);
                 }
             }
             // The events of an instrument lie scattered over the batch.
-            for (at, next) in Grouping::with_next(group, coming[FETCH_STEPS - 1]) {
-                next.iter().for_each(|&at| ahead::fetch(&entries[at as usize]));
+            if let Some((_, next)) = coming[WANT_STEPS - 1] {
+                next.iter().for_each(|&at| self.wanted.value(&entries[at as usize]));
+            }
+            let share = self.wanted.share(group.len());
+            for &at in group {
+                self.wanted.ask(share);
                 self.take(&entries[at as usize]);
             }
+            self.wanted.ask_all();
         }
         self.grouping = grouping;
     }
