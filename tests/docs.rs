@@ -121,8 +121,10 @@ fn every_feature_and_detector_is_described() {
         };
         assert!(page.contains(&named), "{named} is not described");
     }
-    for detector in tapewatch::analytics::anomaly::DETECTORS {
-        let named = format!("**{}@{}**", detector.name, detector.version);
+    let across = tapewatch::analytics::across::divergence::ENTRY;
+    let detectors = tapewatch::analytics::anomaly::DETECTORS.iter().map(|entry| (entry.name, entry.version));
+    for (name, version) in detectors.chain([(across.name, across.version)]) {
+        let named = format!("**{name}@{version}**");
         assert!(page.contains(&named), "{named} is not described");
     }
 }

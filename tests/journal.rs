@@ -6,7 +6,9 @@ use std::path::Path;
 use ethnum::U256;
 use proptest::prelude::*;
 use tapewatch::domain::candle::{Ohlc, Origin};
+use tapewatch::domain::closed::{Closed, Said};
 use tapewatch::domain::decimal::{Amount, Decimal, Price, Quantity};
+use tapewatch::domain::divergence::Divergence;
 use tapewatch::domain::event::{Event, ReadyCandle, Side, Trade, TradeId, Unfillable, WatchStatus};
 use tapewatch::domain::instrument::Instrument;
 use tapewatch::domain::interval::TimeInterval;
@@ -72,6 +74,7 @@ enum Written {
     SkippedTick(usize, u64, String),
     /// Of an instrument, up to its last position.
     Outputs(usize, Tally),
+    Closed(usize, Closed),
 }
 
 fn small() -> WriterOptions {
@@ -101,7 +104,39 @@ fn sample() -> Vec<Written> {
         Written::Outputs(1, Tally::default()),
         Written::Event(2, Event::Status { venue_at: at, status: WatchStatus::Stale }),
         Written::SkippedTick(2, 1, "panic: at a tick".to_owned()),
+        Written::Event(0, Event::Divergence(Box::new(divergence()))),
+        Written::Closed(1, closed(Said::Price(candle().prices.unwrap().close))),
+        Written::Closed(1, closed(Said::Nothing)),
+        Written::Closed(2, Closed { is_held: true, ..closed(Said::Hole) }),
+        Written::Event(0, Event::Divergence(Box::new(Divergence { missing: Vec::new(), ..divergence() }))),
     ]
+}
+
+fn divergence() -> Divergence {
+    let close_at = UnixNanos(1_714_521_660_000_000_000);
+    Divergence {
+        interval: candle().interval,
+        close_at,
+        since: UnixNanos(close_at.0 - 1),
+        cause_seq: 7,
+        price: candle().prices.unwrap().close,
+        against: vec![instrument(1), instrument(2)],
+        missing: vec![instrument(0)],
+        apart: -0.003,
+        premium: 0.000_1,
+        spread: 5e-5,
+        z: 60.0,
+        z_min: 6.5,
+        score: 0.999,
+        threshold: 0.99,
+        tail: 1e-9,
+        complete: true,
+    }
+}
+
+fn closed(said: Said) -> Closed {
+    let close_at = UnixNanos(1_714_521_660_000_000_000);
+    Closed { close_at, said, cause_seq: 3, is_quiet: true, is_held: false }
 }
 
 fn write(writer: &mut Writer, written: &[Written]) -> Vec<Entry> {
@@ -143,6 +178,11 @@ fn write(writer: &mut Writer, written: &[Written]) -> Vec<Entry> {
                 let reason = reason.clone();
                 expected.push(Entry::SkippedTick { instrument: number, at, skipped, reason });
             }
+            Written::Closed(i, closed) => {
+                let number = writer.define(&instrument(*i), IdRule::Contiguous);
+                let at = writer.append_closed(number, closed).unwrap();
+                expected.push(Entry::Closed { instrument: number, at, closed: *closed });
+            }
             Written::Outputs(i, tally) => {
                 let number = writer.define(&instrument(*i), IdRule::Contiguous);
                 let upto = writer.position(instrument(*i).partition(count));
@@ -182,6 +222,10 @@ fn renumber(reader: &Reader, entry: Entry, writer: &mut Writer) -> Entry {
             let listed = &reader.instruments()[instrument.0 as usize];
             let instrument = writer.define(&listed.instrument, listed.rule);
             Entry::SkippedTick { instrument, at, skipped, reason }
+        }
+        Entry::Closed { instrument, at, closed } => {
+            let listed = &reader.instruments()[instrument.0 as usize];
+            Entry::Closed { instrument: writer.define(&listed.instrument, listed.rule), at, closed }
         }
         other => other,
     }
@@ -231,7 +275,7 @@ fn the_first_format_is_kept() {
 /// Of versions that knew fewer kinds: their tables are shorter, and all that they say is still read.
 #[test]
 fn a_segment_from_before_a_kind_stays_readable() {
-    for (kinds, entries_since) in [(10, 5), (13, 1)] {
+    for (kinds, entries_since) in [(10, 10), (13, 6), (14, 5)] {
         let name = format!("tests/golden/journal-{kinds}-kinds/0000000001.twj");
         let (entries, tail) = read(&Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap();
         let (_, today) = sample_segment();

@@ -99,6 +99,7 @@ fn check(event: &Event) {
         Event::Backfill(trades) => trades.iter().for_each(check_trade),
         Event::Candle(candle) => assert!(convert::candle_record(candle, 0, 0).is_ok()),
         Event::Unfillable { first_id, last_id, .. } => assert!(first_id <= last_id),
+        Event::Divergence(divergence) => assert_eq!(divergence.check(), Ok(())),
         Event::Tick { .. } | Event::Unwatched { .. } | Event::Status { .. } => {}
     }
 }

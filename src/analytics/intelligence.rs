@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use crate::analytics::across::divergence::{self, ENTRY as DIVERGENCE};
+use crate::analytics::across::plan::AcrossPlan;
 use crate::analytics::anomaly::detector::{Detector, DetectorEntry, Finding, Tuning};
 use crate::analytics::features::FeatureMaker;
 use crate::analytics::forecast::FORECASTERS;
@@ -17,6 +19,7 @@ use crate::analytics::signals::facts::with_candle;
 use crate::analytics::signals::rule::{Closed, Occasion, Rule, RuleEntry, Scope};
 use crate::analytics::signals::settings::RuleSettings;
 use crate::domain::candle::{Candle, CandleState};
+use crate::domain::divergence::Divergence;
 use crate::domain::event::WatchStatus;
 use crate::domain::insight::{Anomaly, InsightId, Signal};
 use crate::domain::instrument::Instrument;
@@ -30,6 +33,8 @@ pub struct IntelligencePlan {
     /// Of time, ascending.
     pub intervals: Vec<Interval>,
     pub detectors: Vec<Model<DetectorEntry>>,
+    /// What is compared with the same asset's other markets; `None`: nothing.
+    pub across: Option<AcrossPlan>,
     pub forecasts: ForecastPlan,
     pub rules: Vec<RuleSettings>,
     /// How many anomalies a detector should tell a day, of each interval of each instrument.
@@ -75,6 +80,7 @@ impl IntelligencePlan {
                 .iter()
                 .map(|&entry| Model { entry, name: named(entry.name, entry.version) })
                 .collect(),
+            across: None,
             forecasts: ForecastPlan::new(forecasters, FORECASTERS, horizons),
             rules: rules.iter().map(|&entry| RuleSettings::of(entry)).collect(),
             alerts_per_day: Tuning::ALERTS_PER_DAY,
@@ -97,9 +103,16 @@ impl IntelligencePlan {
         self.forecasts.panels.iter().flat_map(|panel| panel.members.iter().map(|seat| seat.entry))
     }
 
+    /// Every detector that runs, that which compares instruments too.
+    pub fn detector_names(&self) -> impl Iterator<Item = &'static str> {
+        let across = self.across.iter().map(|_| DIVERGENCE.name);
+        self.detectors.iter().map(|model| model.entry.name).chain(across)
+    }
+
     /// Whether anything runs at all.
     pub fn is_empty(&self) -> bool {
-        self.rules.is_empty() && self.detectors.is_empty() && self.forecasts.panels.is_empty()
+        let no_models = self.detectors.is_empty() && self.across.is_none();
+        no_models && self.rules.is_empty() && self.forecasts.panels.is_empty()
     }
 
     /// What a detector of that interval is built for.
@@ -127,8 +140,13 @@ impl IntelligencePlan {
             Tuning::ALERTS_PER_DAY => String::new(),
             alerts => format!(" alerts_per_day={alerts}"),
         };
+        // Where nothing is compared the line is as it was before anything could be.
+        let across = self
+            .across
+            .as_ref()
+            .map_or(String::new(), |across| format!(" {}: {}", across.model, across.canonical()));
         format!(
-            "intervals={} detectors={} forecasters={} rules={} horizons={}{all_models}{method}{budget}",
+            "intervals={} detectors={} forecasters={} rules={} horizons={}{all_models}{method}{budget}{across}",
             intervals.join(" "),
             names(self.detectors.iter().map(|model| &*model.name).collect()),
             names(seats.map(|seat| &*seat.name).collect()),
@@ -147,6 +165,8 @@ pub struct Intelligence {
     rules: Vec<(&'static RuleEntry, Box<dyn Rule>)>,
     /// A candle whose indicators are still being told.
     waiting: Option<Box<Candle>>,
+    /// Close of the last candle that stood apart and was told.
+    diverged_at: UnixNanos,
     found: Vec<Finding>,
     tellings: Tellings,
 }
@@ -196,6 +216,7 @@ impl Intelligence {
             rules: built(Scope::Instrument),
             instrument: name,
             waiting: None,
+            diverged_at: UnixNanos(i64::MIN),
             found: Vec::new(),
             tellings: Tellings::default(),
         }
@@ -225,6 +246,42 @@ impl Intelligence {
         }
     }
 
+    pub fn diverged_at(&self) -> UnixNanos {
+        self.diverged_at
+    }
+
+    /// A comparison gave something back, perhaps again after a restart: told once, whenever it comes, as of the event
+    /// that closed its candle.
+    fn tell_divergence(
+        &mut self,
+        plan: &IntelligencePlan,
+        divergence: &Divergence,
+        out: &mut impl OutputSink,
+    ) {
+        let Some(across) = &plan.across else { return };
+        if divergence.close_at <= self.diverged_at {
+            return;
+        }
+        self.diverged_at = divergence.close_at;
+        let interval = Interval::Time(divergence.interval);
+        let words = [&*self.instrument, "anomaly", &across.model, &interval.to_string()];
+        let anomaly = Anomaly {
+            id: identity(words, divergence.close_at, 0),
+            detector: across.model.clone(),
+            interval,
+            exchange_at: divergence.close_at,
+            channel: DIVERGENCE.channel,
+            score: divergence.score,
+            threshold: divergence.threshold,
+            evidence: divergence::evidence(divergence),
+            revision: 0,
+            data_state: if divergence.complete { DataState::Complete } else { DataState::Partial },
+        };
+        out.accept(divergence.cause_seq, Output::Anomaly(&anomaly));
+        let occasion = Occasion::Divergence { divergence, anomaly: &anomaly };
+        self.ask_about_data(divergence.cause_seq, &occasion, out);
+    }
+
     /// Visits every word of mutable state. Between events no candle waits.
     pub fn state(&mut self, state: &mut State<'_>) {
         for mind in &mut self.minds {
@@ -236,6 +293,7 @@ impl Intelligence {
             mind.rules.iter_mut().for_each(|(_, rule)| rule.state(state));
         }
         self.rules.iter_mut().for_each(|(_, rule)| rule.state(state));
+        state.i64(&mut self.diverged_at.0);
     }
 }
 
@@ -317,6 +375,7 @@ fn tell_signal(
     // Two gaps may end at one moment: what they are tells their signals apart.
     let told_apart = match occasion {
         Occasion::Gap(gap) => gap.id.0 as usize,
+        Occasion::Divergence { anomaly, .. } => anomaly.id.0 as usize,
         _ => 0,
     };
     let signal = Signal {
@@ -359,6 +418,11 @@ impl<S: OutputSink> Listening<'_, S> {
     /// The venue's side of the instrument changed.
     pub fn on_status(&mut self, cause_seq: u64, at: UnixNanos, status: WatchStatus) {
         self.intelligence.ask_about_data(cause_seq, &Occasion::Status { at, status }, self.out);
+    }
+
+    /// A candle of the instrument stands apart from other venues'.
+    pub fn on_divergence(&mut self, divergence: &Divergence) {
+        self.intelligence.tell_divergence(self.plan, divergence, self.out);
     }
 
     /// The event is through: what waits is looked at.

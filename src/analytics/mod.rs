@@ -3,6 +3,7 @@
 //! No clock, no randomness, no iteration over hash maps, no logging, no `async`; floats only
 //! through exact operations and `libm`.
 
+pub mod across;
 pub mod ahead;
 pub mod anomaly;
 pub mod archive;

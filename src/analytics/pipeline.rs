@@ -31,7 +31,7 @@ use crate::domain::venue::IdRule;
 pub const WINDOW_DEFAULT: usize = 128;
 
 /// Rises with every change of what [`SymbolPipeline::save`] writes, or of what follows from it.
-const STATE_VERSION: u32 = 7;
+const STATE_VERSION: u32 = 8;
 
 /// In how many steps [`SymbolPipeline::want`] notes all.
 pub const WANT_STEPS: usize = 4;
@@ -285,6 +285,11 @@ impl<'s> SymbolPipeline<'s> {
         self.watermark
     }
 
+    /// Close of the last candle that stood apart from other venues' and was told: of no earlier one it is told again.
+    pub fn diverged_at(&self) -> UnixNanos {
+        self.intelligence.as_ref().map_or(UnixNanos(i64::MIN), |intelligence| intelligence.diverged_at())
+    }
+
     /// Gaps in ids that are told and not filled; unfillable ones for a day.
     pub fn gaps_open(&self) -> usize {
         self.gaps.waited_for(self.watermark)
@@ -342,8 +347,12 @@ impl<'s> SymbolPipeline<'s> {
         }
         self.listened_to(out, |pipeline, listening| {
             pipeline.take_event(at, event, archive, listening);
-            if let Event::Status { venue_at, status } = event {
-                listening.on_status(pipeline.seq, *venue_at, *status);
+            match event {
+                Event::Status { venue_at, status } => {
+                    listening.on_status(pipeline.seq, *venue_at, *status);
+                }
+                Event::Divergence(divergence) => listening.on_divergence(divergence),
+                _ => {}
             }
         });
     }
@@ -400,6 +409,8 @@ impl<'s> SymbolPipeline<'s> {
                 }
                 self.settle(dirty, archive, out);
             }
+            // Changes no candle: the models tell it.
+            Event::Divergence(_) => return,
         }
         self.look_ahead();
     }

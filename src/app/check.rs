@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use crate::analytics::across::divergence::ENTRY as DIVERGENCE;
 use crate::analytics::anomaly::DETECTORS;
 use crate::analytics::catalogue::{self, Spec};
 use crate::analytics::forecast::FORECASTERS;
@@ -199,7 +200,12 @@ fn models() -> [Family; 3] {
     [
         (
             "Detectors",
-            DETECTORS.iter().map(|entry| (versioned(entry.name, entry.version), entry.summary)).collect(),
+            DETECTORS
+                .iter()
+                .map(|entry| (entry.name, entry.version, entry.summary))
+                .chain([(DIVERGENCE.name, DIVERGENCE.version, DIVERGENCE.summary)])
+                .map(|(name, version, summary)| (versioned(name, version), summary))
+                .collect(),
         ),
         (
             "Forecasters",

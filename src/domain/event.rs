@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::domain::candle::{Ohlc, Origin};
 use crate::domain::decimal::{Price, Quantity, QuoteVolume, Volume};
+use crate::domain::divergence::Divergence;
 use crate::domain::interval::TimeInterval;
 use crate::domain::time::UnixNanos;
 
@@ -125,6 +126,8 @@ pub enum Event {
         venue_at: UnixNanos,
         status: WatchStatus,
     },
+    /// Compared with the same asset elsewhere, a candle of it stands apart.
+    Divergence(Box<Divergence>),
 }
 
 /// Why missing trades will not come.

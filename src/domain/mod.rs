@@ -1,7 +1,9 @@
 //! The nouns: what every other room speaks of, exact and without behaviour of its own.
 
 pub mod candle;
+pub mod closed;
 pub mod decimal;
+pub mod divergence;
 pub mod event;
 pub mod fields;
 pub mod frame;

@@ -171,6 +171,7 @@ pub fn recover(
                 | Entry::Version { .. }
                 | Entry::Skipped { .. }
                 | Entry::SkippedTick { .. }
+                | Entry::Closed { .. }
                 | Entry::Outputs { .. } => {}
             }
         })?;

@@ -132,6 +132,7 @@ impl<'s> Rerun<'s> {
                 Entry::Config { .. }
                 | Entry::Version { .. }
                 | Entry::Skipped { .. }
+                | Entry::Closed { .. }
                 | Entry::SkippedTick { .. } => {}
             }
         })

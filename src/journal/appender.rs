@@ -11,6 +11,8 @@ use std::sync::{Arc, Mutex, TryLockError};
 
 use rkyv::util::AlignedVec;
 
+use crate::domain::closed::Closed;
+use crate::domain::divergence::Divergence;
 use crate::domain::event::{Event, ReadyCandle, Trade};
 use crate::domain::instrument::Instrument;
 use crate::domain::output::Position;
@@ -24,8 +26,9 @@ use crate::journal::error::JournalError;
 use crate::journal::kind::Kind;
 use crate::journal::outlet::{Outlet, Parcel};
 use crate::journal::record::{
-    BackfillRecord, CandleRecord, InstrumentRecord, OutputsRecord, Reach, Run, SkippedRecord,
-    SkippedTickRecord, StatusRecord, TextRecord, TickRecord, TradeRecord, UnfillableRecord, UnwatchedRecord,
+    BackfillRecord, CandleRecord, ClosedRecord, DivergenceRecord, InstrumentRecord, OutputsRecord, Reach,
+    Run, SkippedRecord, SkippedTickRecord, StatusRecord, TextRecord, TickRecord, TradeRecord,
+    UnfillableRecord, UnwatchedRecord,
 };
 use crate::journal::segment::SegmentHeader;
 use crate::journal::writer::WriterOptions;
@@ -90,6 +93,8 @@ struct Runs {
     status: Run<StatusRecord, u8>,
     outputs: Run<OutputsRecord, u8>,
     skipped_tick: Run<SkippedTickRecord, u8>,
+    divergence: Run<DivergenceRecord, u8>,
+    closed: Run<ClosedRecord, u8>,
 }
 
 impl Appender {
@@ -258,6 +263,7 @@ impl Appender {
                 self.runs.status.records.push(record);
                 Ok(at)
             }
+            Event::Divergence(divergence) => self.append_divergence(number, divergence),
             Event::Tick { .. } => Err(JournalError::Unwritable("a tick belongs to partitions: append_tick")),
         }
     }
@@ -294,6 +300,28 @@ impl Appender {
         let at = self.next_position(number);
         record.position = at.0;
         self.runs.candle.records.push(record);
+        Ok(at)
+    }
+
+    fn append_divergence(
+        &mut self,
+        number: InstrumentNumber,
+        divergence: &Divergence,
+    ) -> Result<Position, JournalError> {
+        divergence.check().map_err(JournalError::Unwritable)?;
+        let against = convert::names_text(&divergence.against);
+        let missing = convert::names_text(&divergence.missing);
+        let bytes = size_of::<DivergenceRecord>() + against.len() + missing.len();
+        let instrument = self.make_room_for(Kind::Divergence, number, bytes)?;
+        let at = self.next_position(number);
+        let run = &mut self.runs.divergence;
+        let text = run.text.len() as u32;
+        run.text.extend_from_slice(against.as_bytes());
+        run.text.extend_from_slice(missing.as_bytes());
+        let mut record = convert::divergence_record(divergence);
+        (record.position, record.instrument, record.text) = (at.0, instrument, text);
+        (record.against_bytes, record.missing_bytes) = (against.len() as u32, missing.len() as u32);
+        run.records.push(record);
         Ok(at)
     }
 
@@ -365,6 +393,19 @@ impl Appender {
         run.text.extend_from_slice(reason.as_bytes());
         let (position, skipped) = (at.0, skipped.0);
         run.records.push(SkippedTickRecord { position, skipped, instrument, text, bytes, zero: 0 });
+        Ok(at)
+    }
+
+    /// Appends a closed candle that is compared with others'.
+    pub fn append_closed(
+        &mut self,
+        number: InstrumentNumber,
+        closed: &Closed,
+    ) -> Result<Position, JournalError> {
+        let instrument = self.make_room_for(Kind::Closed, number, size_of::<ClosedRecord>())?;
+        let at = self.next_position(number);
+        let record = ClosedRecord { position: at.0, instrument, ..convert::closed_record(closed) };
+        self.runs.closed.records.push(record);
         Ok(at)
     }
 
@@ -505,6 +546,8 @@ impl Appender {
             Kind::Status => seal!(kind, self.runs.status),
             Kind::Outputs => seal!(kind, self.runs.outputs),
             Kind::SkippedTick => seal!(kind, self.runs.skipped_tick),
+            Kind::Divergence => seal!(kind, self.runs.divergence),
+            Kind::Closed => seal!(kind, self.runs.closed),
             Kind::Positions | Kind::Instrument => unreachable!("these runs are never opened"),
         }
     }

@@ -63,6 +63,7 @@ impl CatchUp {
             let wanted = match &mut entry {
                 Entry::Event { instrument, at, .. }
                 | Entry::Outputs { instrument, at, .. }
+                | Entry::Closed { instrument, at, .. }
                 | Entry::SkippedTick { instrument, at, .. } => is_news(of(*instrument), *at),
                 Entry::Tick { partitions, .. }
                 | Entry::Config { partitions, .. }

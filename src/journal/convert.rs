@@ -6,16 +6,20 @@
 use ethnum::U256;
 
 use crate::domain::candle::{Ohlc, Origin};
+use crate::domain::closed::{Closed, Said};
 use crate::domain::decimal::{Amount, Decimal, Price, Quantity};
+use crate::domain::divergence::Divergence;
 use crate::domain::event::{Event, ReadyCandle, Side, Trade, TradeId, Unfillable, WatchStatus};
+use crate::domain::instrument::Instrument;
 use crate::domain::interval::TimeInterval;
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::IdRule;
 use crate::journal::record::{
-    ArchivedCandleRecord, ArchivedStatusRecord, ArchivedTradeRecord, ArchivedUnfillableRecord,
-    CANDLE_ORIGIN_MASK, CANDLE_PRICES, CANDLE_QUOTE_VOLUME, CANDLE_TAKER_BUY_VOLUME, CANDLE_TRADE_COUNT,
-    CandleRecord, TRADE_BUY, TRADE_ID_MASK, TRADE_ID_NUMBER, TRADE_ID_TEXT, TRADE_RECEIVED, TRADE_SELL,
-    TradeRecord, Wide,
+    ArchivedCandleRecord, ArchivedClosedRecord, ArchivedDivergenceRecord, ArchivedStatusRecord,
+    ArchivedTradeRecord, ArchivedUnfillableRecord, CANDLE_ORIGIN_MASK, CANDLE_PRICES, CANDLE_QUOTE_VOLUME,
+    CANDLE_TAKER_BUY_VOLUME, CANDLE_TRADE_COUNT, CLOSED_HELD, CLOSED_QUIET, CLOSED_SAID_MASK, CandleRecord,
+    ClosedRecord, DivergenceRecord, TRADE_BUY, TRADE_ID_MASK, TRADE_ID_NUMBER, TRADE_ID_TEXT, TRADE_RECEIVED,
+    TRADE_SELL, TradeRecord, Wide,
 };
 
 const ID_BYTES_BITS: u32 = 8;
@@ -185,7 +189,7 @@ pub fn candle(record: &ArchivedCandleRecord) -> Result<ReadyCandle, &'static str
         None
     };
     Ok(ReadyCandle {
-        interval: TimeInterval::all().find(|i| i.nanos() == nanos).ok_or("candle has an unknown interval")?,
+        interval: interval(nanos).ok_or("candle has an unknown interval")?,
         open_at: UnixNanos(record.open_at.to_native()),
         prices,
         volume: amount(record.volume.map(|word| word.to_native()))?,
@@ -203,6 +207,10 @@ pub fn candle(record: &ArchivedCandleRecord) -> Result<ReadyCandle, &'static str
             _ => return Err("candle has an unknown origin"),
         },
     })
+}
+
+fn interval(nanos: i64) -> Option<TimeInterval> {
+    TimeInterval::all().find(|interval| interval.nanos() == nanos)
 }
 
 /// Amounts are held to the limit of their text: sums of them must never overflow.
@@ -261,6 +269,108 @@ pub fn status(record: &ArchivedStatusRecord) -> Result<Event, &'static str> {
         _ => return Err("instrument has an unknown status"),
     };
     Ok(Event::Status { venue_at: UnixNanos(record.venue_at.to_native()), status })
+}
+
+/// No name holds a comma.
+pub fn names_text(instruments: &[Instrument]) -> String {
+    instruments.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+fn names(text: &str) -> Result<Vec<Instrument>, &'static str> {
+    let names = text.split(',').filter(|name| !name.is_empty());
+    names.map(|name| name.parse().map_err(|_| "divergence names no instrument")).collect()
+}
+
+/// All but its places.
+pub fn divergence_record(divergence: &Divergence) -> DivergenceRecord {
+    DivergenceRecord {
+        position: 0,
+        close_at: divergence.close_at.0,
+        since: divergence.since.0,
+        interval_nanos: divergence.interval.nanos(),
+        cause_seq: divergence.cause_seq,
+        price: divergence.price.decimal().to_bits(),
+        apart: divergence.apart.to_bits(),
+        premium: divergence.premium.to_bits(),
+        spread: divergence.spread.to_bits(),
+        z: divergence.z.to_bits(),
+        z_min: divergence.z_min.to_bits(),
+        score: divergence.score.to_bits(),
+        threshold: divergence.threshold.to_bits(),
+        tail: divergence.tail.to_bits(),
+        instrument: 0,
+        complete: u32::from(divergence.complete),
+        text: 0,
+        against_bytes: 0,
+        missing_bytes: 0,
+        zero: 0,
+    }
+}
+
+pub fn divergence(record: &ArchivedDivergenceRecord, text: &[u8]) -> Result<Event, &'static str> {
+    let (at, against) = (record.text.to_native(), record.against_bytes.to_native());
+    let missing_at = at.checked_add(against).ok_or("text lies outside of its block")?;
+    let divergence = Divergence {
+        interval: interval(record.interval_nanos.to_native()).ok_or("divergence has an unknown interval")?,
+        close_at: UnixNanos(record.close_at.to_native()),
+        since: UnixNanos(record.since.to_native()),
+        cause_seq: record.cause_seq.to_native(),
+        price: price(record.price.to_native())?,
+        against: names(slice_text(text, at, against)?)?,
+        missing: names(slice_text(text, missing_at, record.missing_bytes.to_native())?)?,
+        apart: f64::from_bits(record.apart.to_native()),
+        premium: f64::from_bits(record.premium.to_native()),
+        spread: f64::from_bits(record.spread.to_native()),
+        z: f64::from_bits(record.z.to_native()),
+        z_min: f64::from_bits(record.z_min.to_native()),
+        score: f64::from_bits(record.score.to_native()),
+        threshold: f64::from_bits(record.threshold.to_native()),
+        tail: f64::from_bits(record.tail.to_native()),
+        complete: match record.complete.to_native() {
+            0 => false,
+            1 => true,
+            _ => return Err("divergence has flags that none has"),
+        },
+    };
+    divergence.check()?;
+    Ok(Event::Divergence(Box::new(divergence)))
+}
+
+/// All but its place.
+pub fn closed_record(closed: &Closed) -> ClosedRecord {
+    let (said, price) = match closed.said {
+        Said::Price(price) => (0, price.decimal().to_bits()),
+        Said::Nothing => (1, 0),
+        Said::Hole => (2, 0),
+    };
+    let flag = |is_set: bool, bit: u32| if is_set { bit } else { 0 };
+    ClosedRecord {
+        position: 0,
+        close_at: closed.close_at.0,
+        cause_seq: closed.cause_seq,
+        price,
+        instrument: 0,
+        flags: said | flag(closed.is_quiet, CLOSED_QUIET) | flag(closed.is_held, CLOSED_HELD),
+    }
+}
+
+pub fn closed(record: &ArchivedClosedRecord) -> Result<Closed, &'static str> {
+    let flags = record.flags.to_native();
+    if flags > (CLOSED_HELD << 1) - 1 {
+        return Err("closed candle has flags that none has");
+    }
+    Ok(Closed {
+        close_at: UnixNanos(record.close_at.to_native()),
+        said: match flags & CLOSED_SAID_MASK {
+            0 => Said::Price(price(record.price.to_native())?),
+            1 => Said::Nothing,
+            2 => Said::Hole,
+            _ => return Err("closed candle has flags that none has"),
+        },
+        cause_seq: record.cause_seq.to_native(),
+        is_quiet: flags & CLOSED_QUIET != 0,
+        is_held: flags & CLOSED_HELD != 0,
+    })
 }
 
 pub fn rule_number(rule: IdRule) -> u32 {

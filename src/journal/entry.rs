@@ -1,5 +1,6 @@
 //! Entries: what a journal holds, as its readers get it.
 
+use crate::domain::closed::Closed;
 use crate::domain::event::{Event, Trade};
 use crate::domain::instrument::Instrument;
 use crate::domain::output::Position;
@@ -46,6 +47,8 @@ pub enum Entry {
     SkippedTick { instrument: InstrumentNumber, at: Position, skipped: Position, reason: String },
     /// What the instrument had told, live, once its events up to `upto` (included) were worked off.
     Outputs { instrument: InstrumentNumber, at: Position, upto: Position, tally: Tally },
+    /// A closed candle that is compared with others'. Only the comparison's own log holds any: it changes no instrument.
+    Closed { instrument: InstrumentNumber, at: Position, closed: Closed },
 }
 
 impl From<TradeEntry> for Entry {

@@ -5,8 +5,9 @@
 //! unreadable, an unknown one is refused by its name, and a changed struct is noticed.
 
 use crate::journal::record::{
-    BackfillRecord, CandleRecord, InstrumentRecord, Layout, OutputsRecord, Reach, SkippedRecord,
-    SkippedTickRecord, StatusRecord, TextRecord, TickRecord, TradeRecord, UnfillableRecord, UnwatchedRecord,
+    BackfillRecord, CandleRecord, ClosedRecord, DivergenceRecord, InstrumentRecord, Layout, OutputsRecord,
+    Reach, SkippedRecord, SkippedTickRecord, StatusRecord, TextRecord, TickRecord, TradeRecord,
+    UnfillableRecord, UnwatchedRecord,
 };
 
 /// What a block holds. Numbers and names are never used again for something else.
@@ -33,10 +34,14 @@ pub enum Kind {
     Outputs,
     /// A tick that was quarantined for one instrument.
     SkippedTick,
+    /// A candle that stands apart from other venues'.
+    Divergence,
+    /// A closed candle that is compared: of the comparison's own log.
+    Closed,
 }
 
 impl Kind {
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::Positions,
         Self::Instrument,
         Self::Trade,
@@ -51,6 +56,8 @@ impl Kind {
         Self::Status,
         Self::Outputs,
         Self::SkippedTick,
+        Self::Divergence,
+        Self::Closed,
     ];
 
     pub fn id(self) -> u16 {
@@ -69,6 +76,8 @@ impl Kind {
             Self::Status => 12,
             Self::Outputs => 13,
             Self::SkippedTick => 14,
+            Self::Divergence => 15,
+            Self::Closed => 16,
         }
     }
 
@@ -89,6 +98,8 @@ impl Kind {
             Self::Status => "status",
             Self::Outputs => "outputs",
             Self::SkippedTick => "skipped_tick",
+            Self::Divergence => "divergence",
+            Self::Closed => "closed",
         }
     }
 
@@ -112,6 +123,8 @@ impl Kind {
             Self::Status => (StatusRecord::SCHEMA, u8::SCHEMA),
             Self::Outputs => (OutputsRecord::SCHEMA, u8::SCHEMA),
             Self::SkippedTick => (SkippedTickRecord::SCHEMA, u8::SCHEMA),
+            Self::Divergence => (DivergenceRecord::SCHEMA, u8::SCHEMA),
+            Self::Closed => (ClosedRecord::SCHEMA, u8::SCHEMA),
         };
         hash(self.name(), record, item)
     }
@@ -149,6 +162,8 @@ mod tests {
         check(Kind::Status, 12, "status", 0xdcf0_2c14_e2d6_6a2c);
         check(Kind::Outputs, 13, "outputs", 0x6f00_520e_883a_edb5);
         check(Kind::SkippedTick, 14, "skipped_tick", 0x4110_8821_74b1_9dbc);
+        check(Kind::Divergence, 15, "divergence", 0x9825_67ba_0042_c98f);
+        check(Kind::Closed, 16, "closed", 0xd826_ee78_4a41_cce9);
     }
 
     #[test]

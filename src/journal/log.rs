@@ -75,6 +75,7 @@ impl PartitionReading {
         match entry {
             Entry::Event { instrument, at, .. }
             | Entry::Outputs { instrument, at, .. }
+            | Entry::Closed { instrument, at, .. }
             | Entry::SkippedTick { instrument, at, .. } => {
                 let listed = &self.reader.instruments()[instrument.0 as usize];
                 reaches(listed.partition, *at).then(|| Some(listed.clone()))

@@ -31,9 +31,9 @@ use crate::journal::entry::{Entry, InstrumentNumber, Listed, TradeEntry};
 use crate::journal::error::JournalError;
 use crate::journal::kind::Kind;
 use crate::journal::record::{
-    ArchivedReach, ArchivedRun, ArchivedTradeRecord, BackfillRecord, CandleRecord, InstrumentRecord,
-    OutputsRecord, Reach, SkippedRecord, SkippedTickRecord, StatusRecord, TextRecord, TickRecord,
-    TradeRecord, UnfillableRecord, UnwatchedRecord,
+    ArchivedReach, ArchivedRun, ArchivedTradeRecord, BackfillRecord, CandleRecord, ClosedRecord,
+    DivergenceRecord, InstrumentRecord, OutputsRecord, Reach, SkippedRecord, SkippedTickRecord, StatusRecord,
+    TextRecord, TickRecord, TradeRecord, UnfillableRecord, UnwatchedRecord,
 };
 use crate::journal::seal;
 use crate::journal::segment::{HeaderFault, SEGMENT_BYTES_MAX, SegmentFile, SegmentHeader};
@@ -131,6 +131,8 @@ enum RunRef<'a> {
     Status(&'a ArchivedRun<StatusRecord, u8>),
     Outputs(&'a ArchivedRun<OutputsRecord, u8>),
     SkippedTick(&'a ArchivedRun<SkippedTickRecord, u8>),
+    Divergence(&'a ArchivedRun<DivergenceRecord, u8>),
+    Closed(&'a ArchivedRun<ClosedRecord, u8>),
 }
 
 /// Where errors in a block are.
@@ -577,6 +579,8 @@ impl OpenSegment {
             Kind::Status => run!(Status, StatusRecord, u8),
             Kind::Outputs => run!(Outputs, OutputsRecord, u8),
             Kind::SkippedTick => run!(SkippedTick, SkippedTickRecord, u8),
+            Kind::Divergence => run!(Divergence, DivergenceRecord, u8),
+            Kind::Closed => run!(Closed, ClosedRecord, u8),
             Kind::Positions | Kind::Instrument => None,
         };
         Ok(Block {
@@ -621,6 +625,8 @@ impl<'a> Block<'a> {
             RunRef::Status(_) => Kind::Status,
             RunRef::Outputs(_) => Kind::Outputs,
             RunRef::SkippedTick(_) => Kind::SkippedTick,
+            RunRef::Divergence(_) => Kind::Divergence,
+            RunRef::Closed(_) => Kind::Closed,
         }
     }
 
@@ -728,6 +734,17 @@ impl<'a> Block<'a> {
                     skipped: Position(record.skipped.to_native()),
                     reason: slice_text(&run.text, record.text.to_native(), record.bytes.to_native())?
                         .to_owned(),
+                })
+            }),
+            RunRef::Divergence(run) => self.decode(&run.records, each, |record| {
+                let event = convert::divergence(record, &run.text)?;
+                self.event(record.instrument.to_native(), record.position.to_native(), event)
+            }),
+            RunRef::Closed(run) => self.decode(&run.records, each, |record| {
+                Ok(Entry::Closed {
+                    instrument: self.numbered(record.instrument.to_native())?,
+                    at: Position(record.position.to_native()),
+                    closed: convert::closed(record)?,
                 })
             }),
             RunRef::Skipped(run) => self.decode(&run.records, each, |record| {

@@ -217,6 +217,53 @@ record! {
 }
 
 record! {
+    /// A candle that stands apart from the same asset's elsewhere. Floats as their bits.
+    DivergenceRecord {
+        position: u64,
+        close_at: i64,
+        since: i64,
+        interval_nanos: i64,
+        cause_seq: u64,
+        price: u64,
+        apart: u64,
+        premium: u64,
+        spread: u64,
+        z: u64,
+        z_min: u64,
+        score: u64,
+        threshold: u64,
+        tail: u64,
+        instrument: u32,
+        /// 1: all that it rests on lies behind the last hole.
+        complete: u32,
+        /// Offset of the names of those it was held against, which those of the missing follow; separated by commas.
+        text: u32,
+        against_bytes: u32,
+        missing_bytes: u32,
+        zero: u32,
+    }
+}
+
+record! {
+    /// A closed candle, as the comparison across instruments heard of it.
+    ClosedRecord {
+        position: u64,
+        close_at: i64,
+        cause_seq: u64,
+        /// Its close; 0 where it has none.
+        price: u64,
+        instrument: u32,
+        /// `CLOSED_...` bits.
+        flags: u32,
+    }
+}
+
+/// Bits 0 and 1 of its flags: it closed at a price, nothing traded, a hole.
+pub const CLOSED_SAID_MASK: u32 = 0b11;
+pub const CLOSED_QUIET: u32 = 1 << 2;
+pub const CLOSED_HELD: u32 = 1 << 3;
+
+record! {
     /// What an instrument has told because of its events up to one of them, counted and hashed.
     OutputsRecord {
         position: u64,

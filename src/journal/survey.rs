@@ -51,6 +51,7 @@ impl Survey {
                 Entry::Event { .. }
                 | Entry::Tick { .. }
                 | Entry::Outputs { .. }
+                | Entry::Closed { .. }
                 | Entry::SkippedTick { .. } => {}
             })?;
         }

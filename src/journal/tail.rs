@@ -73,6 +73,7 @@ pub(crate) fn ending(last: &SegmentFile) -> Result<Ending, JournalError> {
         block.for_each(|entry| match entry {
             Entry::Event { instrument, at, .. }
             | Entry::Outputs { instrument, at, .. }
+            | Entry::Closed { instrument, at, .. }
             | Entry::SkippedTick { instrument, at, .. } => {
                 raise(&mut positions, instruments[instrument.0 as usize].partition, at);
             }

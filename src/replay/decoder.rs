@@ -301,5 +301,7 @@ pub fn happened_at(event: &Event) -> Option<UnixNanos> {
         Event::Unwatched { to, .. } => Some(*to),
         Event::Status { venue_at, .. } => Some(*venue_at),
         Event::Unfillable { .. } => None,
+        // Found when its candle was long closed: it goes where it stands.
+        Event::Divergence(_) => None,
     }
 }

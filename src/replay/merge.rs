@@ -86,6 +86,8 @@ struct Recording {
     first_at: Option<UnixNanos>,
     /// Instruments met while looking into it.
     seen: Vec<Listed>,
+    /// A running engine's journal; `None`: nobody has asked yet.
+    is_live: Option<bool>,
     state: State,
 }
 
@@ -199,6 +201,18 @@ impl Inputs {
     /// The instruments met so far; grows with each batch.
     pub fn roster(&self) -> &Roster {
         &self.roster
+    }
+
+    /// Whether what comparing its venue with others found of the instrument stands in its recording: that of a running
+    /// engine says so by the configuration that it was made under.
+    pub fn is_compared_already(&mut self, index: InstrumentIndex) -> Result<bool, InputError> {
+        let Some(&(Stream::Journal, rank)) = self.streams.get(&index) else { return Ok(false) };
+        let recording = &mut self.recordings[rank];
+        if recording.is_live.is_none() {
+            let path = recording.part.journal();
+            recording.is_live = Some(path.is_some_and(journal::is_live));
+        }
+        Ok(recording.is_live == Some(true))
     }
 
     /// Counts an event that a pipeline refused as a skipped line, and writes it down.
@@ -471,7 +485,7 @@ fn look_into(part: Part, format: &str, options: &Options) -> Result<Recording, I
         listed.stream == Stream::Trades(TradeKind::Aggregate) && raw_instruments.contains(&listed.instrument)
     };
     seen.retain(|listed| !left_out(listed));
-    Ok(Recording { part, format, raw_instruments, first_at, seen, state: State::Waiting })
+    Ok(Recording { part, format, raw_instruments, first_at, seen, is_live: None, state: State::Waiting })
 }
 
 #[cfg(test)]

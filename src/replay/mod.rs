@@ -1,5 +1,6 @@
 //! Recordings in, results out, at full speed, without actors.
 
+pub mod across;
 pub mod archive;
 pub mod beginning;
 pub mod columns;

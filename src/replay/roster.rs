@@ -31,6 +31,11 @@ impl Roster {
         index
     }
 
+    /// The number of an instrument that was met.
+    pub fn find(&self, instrument: &Instrument) -> Option<InstrumentIndex> {
+        self.indices.get(instrument).copied()
+    }
+
     pub fn get(&self, index: InstrumentIndex) -> &(Instrument, IdRule) {
         &self.listed[index.0 as usize]
     }

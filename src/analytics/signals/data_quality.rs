@@ -1,29 +1,40 @@
 //! Something is wrong with the data of an instrument: trades that will not come, a silent subscription,
-//! a symbol that the venue does not list.
+//! a symbol that the venue does not list, a price that stands apart from other venues'.
 //!
-//! Told once for each gap, and once for each time a subscription goes silent.
+//! Told once for each gap, once for each time a subscription goes silent, and once for as long as a price stands
+//! apart.
 
 use std::collections::VecDeque;
 
+use crate::analytics::across::divergence::{basis_points, explanation};
 use crate::analytics::rolling::state::State;
 use crate::analytics::signals::rule::{Occasion, Rule, RuleEntry, Scope, Verdict, any};
+use crate::analytics::signals::settings::RuleParameter;
+use crate::domain::divergence::Divergence;
 use crate::domain::event::WatchStatus;
-use crate::domain::insight::{Evidence, Fact, Severity, SignalKind};
+use crate::domain::insight::{Anomaly, Evidence, Fact, Severity, SignalKind};
 use crate::domain::output::{DataState, Gap, GapState};
 use crate::domain::time::UnixNanos;
 
 pub const ENTRY: RuleEntry = RuleEntry {
     name: "data_quality",
     kind: SignalKind::Quality,
-    summary: "a gap that the venue cannot fill, a subscription that went silent, a symbol that is not listed",
+    summary: "a gap that the venue cannot fill, a subscription that went silent, a symbol that is not listed, a price that stands apart from other venues",
     scope: Scope::Instrument,
     severity: Severity::Warning,
-    parameters: &[],
+    parameters: &[RuleParameter::number(
+        "divergence_bp",
+        "basis points by which a price has to stand apart from other venues",
+        20.0,
+        0.0,
+        10_000.0,
+    )],
     check: any,
-    build: |settings| {
-        Box::new(DataQuality { severity: settings.severity, last: WatchStatus::Live, told: VecDeque::new() })
-    },
+    build: |settings| Box::new(DataQuality::new(settings.severity, settings.number("divergence_bp"))),
 };
+
+/// A divergence so many times as far as it has to be is one step worse.
+const WORSE: f64 = 5.0;
 
 /// Gaps that are remembered: what is left of one that was partly filled is not told again.
 const GAPS_MAX: usize = 64;
@@ -33,9 +44,38 @@ struct DataQuality {
     last: WatchStatus,
     /// First and last missing ids of the gaps told last, the oldest first.
     told: VecDeque<(u64, u64)>,
+    divergence_bp: f64,
+    /// Since when the price stands apart that was told last.
+    apart_since: UnixNanos,
 }
 
 impl DataQuality {
+    fn new(severity: Severity, divergence_bp: f64) -> Self {
+        let (last, told, apart_since) = (WatchStatus::Live, VecDeque::new(), UnixNanos(i64::MIN));
+        Self { severity, last, told, divergence_bp, apart_since }
+    }
+
+    fn of_divergence(&mut self, divergence: &Divergence, anomaly: &Anomaly) -> Option<Verdict> {
+        let apart_bp = basis_points(divergence.apart.abs());
+        let is_told = self.apart_since == divergence.since;
+        if apart_bp < self.divergence_bp || is_told {
+            return None;
+        }
+        self.apart_since = divergence.since;
+        let is_worse = self.divergence_bp > 0.0 && apart_bp >= WORSE * self.divergence_bp;
+        let evidence = anomaly.evidence.clone().with("anomaly_id", Fact::Text(anomaly.id.to_string().into()));
+        Some(Verdict {
+            severity: if is_worse { self.severity.raised() } else { self.severity },
+            action: None,
+            exchange_at: divergence.close_at,
+            score: divergence.score,
+            message: format!("the price stands apart from other venues: {}", explanation(divergence)),
+            evidence: evidence.with("apart_bp_min", Fact::Number(self.divergence_bp)),
+            models: vec![anomaly.detector.clone()],
+            data_state: anomaly.data_state,
+        })
+    }
+
     /// Whether the gap is part of one that was told; it is told from now on.
     fn is_told(&mut self, gap: &Gap) -> bool {
         let Some((first, last)) = gap.first_missing_id.zip(gap.last_missing_id) else { return false };
@@ -83,6 +123,7 @@ impl Rule for DataQuality {
     fn consider(&mut self, occasion: &Occasion<'_>) -> Option<Verdict> {
         match occasion {
             Occasion::Candle(_) => None,
+            Occasion::Divergence { divergence, anomaly } => self.of_divergence(divergence, anomaly),
             Occasion::Gap(gap) => {
                 let is_news = gap.state == GapState::Unfillable && !self.is_told(gap);
                 is_news.then(|| self.of_gap(gap))
@@ -118,6 +159,7 @@ impl Rule for DataQuality {
             state.word(first);
             state.word(last);
         }
+        state.i64(&mut self.apart_since.0);
     }
 }
 
@@ -142,8 +184,7 @@ mod tests {
 
     #[test]
     fn what_is_left_of_a_gap_is_not_told_again() {
-        let mut rule =
-            DataQuality { severity: Severity::Warning, last: WatchStatus::Live, told: VecDeque::new() };
+        let mut rule = DataQuality::new(Severity::Warning, 20.0);
         let mut tells =
             |first, last, state| rule.consider(&Occasion::Gap(&gap(first, last, state))).is_some();
         assert!(!tells(5, 9, GapState::Open));
@@ -152,8 +193,8 @@ mod tests {
         assert!(tells(20, 22, GapState::Unfillable));
         let mut words = Vec::new();
         rule.state(&mut State::Save(&mut words));
-        let mut again =
-            DataQuality { severity: Severity::Warning, last: WatchStatus::Stale, told: VecDeque::new() };
+        let mut again = DataQuality::new(Severity::Warning, 20.0);
+        again.last = WatchStatus::Stale;
         let mut state = State::load(&words);
         again.state(&mut state);
         assert_eq!((state.finish(), again.last, again.told), (Ok(()), rule.last, rule.told.clone()));

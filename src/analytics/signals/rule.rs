@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::analytics::rolling::state::State;
 use crate::analytics::signals::settings::{RuleParameter, RuleSettings};
 use crate::domain::candle::Candle;
+use crate::domain::divergence::Divergence;
 use crate::domain::event::WatchStatus;
 use crate::domain::insight::{Action, Anomaly, Evidence, Forecast, Role, Severity, SignalKind, Target};
 use crate::domain::output::{DataState, Gap};
@@ -22,6 +23,8 @@ pub enum Occasion<'a> {
     Gap(&'a Gap),
     /// The venue's side of the instrument changed.
     Status { at: UnixNanos, status: WatchStatus },
+    /// Its price stands apart from the same asset's elsewhere, as the anomaly tells.
+    Divergence { divergence: &'a Divergence, anomaly: &'a Anomaly },
 }
 
 /// A candle, with what was made of it.
@@ -92,7 +95,7 @@ pub trait Rule: Send {
 pub enum Scope {
     /// The candles of one interval: one rule each.
     Interval,
-    /// Gaps and status: one rule an instrument.
+    /// Gaps, status, divergences: one rule an instrument.
     Instrument,
 }
 

@@ -5,6 +5,7 @@
 
 use std::fmt::Write;
 
+use crate::analytics::across::divergence::ENTRY as DIVERGENCE;
 use crate::analytics::anomaly::DETECTORS;
 use crate::analytics::anomaly::detector::DetectorEntry;
 use crate::analytics::forecast::FORECASTERS;
@@ -14,7 +15,7 @@ use crate::analytics::intelligence::IntelligencePlan;
 use crate::analytics::signals::RULES;
 use crate::analytics::signals::rule::RuleEntry;
 use crate::analytics::signals::settings::RuleSettings;
-use crate::app::config::read_word;
+use crate::app::config::{divergence, read_word};
 use crate::app::layers::{Layers, Origin};
 use crate::domain::insight::Severity;
 use crate::domain::interval::Interval;
@@ -28,7 +29,8 @@ const HORIZONS_MAX: usize = 16;
 
 /// `intervals`: those of the engine, ascending.
 pub fn read(layers: &mut Layers, intervals: &[Interval]) -> Option<IntelligencePlan> {
-    let detectors = members(layers, "detectors", DETECTORS, |entry: &DetectorEntry| entry.name);
+    let engine = intervals;
+    let detectors = read_detectors(layers);
     let forecasters = members(layers, "forecasters", FORECASTERS, |entry: &ForecasterEntry| entry.name);
     let rules = read_rules(layers);
     let horizons = read_horizons(layers);
@@ -36,9 +38,17 @@ pub fn read(layers: &mut Layers, intervals: &[Interval]) -> Option<IntelligenceP
     let alerts_per_day = read_budget(layers);
     let all_models = layers.boolean("intelligence.all_models");
     let method = read_method(layers);
-    let plan = IntelligencePlan::new(&intervals?, &detectors?, &forecasters?, &[], &horizons?);
+    let across = divergence::read(
+        layers,
+        engine,
+        intervals.as_deref().unwrap_or_default(),
+        alerts_per_day.unwrap_or_default(),
+    );
+    let (detectors, with_divergence) = detectors?;
+    let plan = IntelligencePlan::new(&intervals?, &detectors, &forecasters?, &[], &horizons?);
     let plan = plan.with_rules(rules?).telling(all_models?, method?);
-    Some(IntelligencePlan { alerts_per_day: alerts_per_day?, ..plan })
+    let across = across?.filter(|_| with_divergence);
+    Some(IntelligencePlan { alerts_per_day: alerts_per_day?, across, ..plan })
 }
 
 /// The rules as a journal records them: which, and what is set otherwise than by default.
@@ -66,6 +76,14 @@ fn read_method(layers: &mut Layers) -> Option<BoundsMethod> {
     method
 }
 
+/// The detectors of single instruments, in the order of the catalogue, and whether instruments are compared.
+fn read_detectors(layers: &mut Layers) -> Option<(Vec<&'static DetectorEntry>, bool)> {
+    let key = "intelligence.detectors";
+    let with_divergence = layers.list(key)?.iter().any(|name| name == DIVERGENCE.name);
+    let name = |entry: &DetectorEntry| entry.name;
+    Some((members_of(layers, key, DETECTORS, name, &[DIVERGENCE.name])?, with_divergence))
+}
+
 /// Members of a family by name, in the order of the catalogue.
 fn members<E>(
     layers: &mut Layers,
@@ -73,7 +91,7 @@ fn members<E>(
     catalogue: &'static [E],
     name: fn(&E) -> &'static str,
 ) -> Option<Vec<&'static E>> {
-    members_of(layers, &format!("intelligence.{family}"), catalogue, name)
+    members_of(layers, &format!("intelligence.{family}"), catalogue, name, &[])
 }
 
 fn members_of<E>(
@@ -81,12 +99,14 @@ fn members_of<E>(
     key: &str,
     catalogue: &'static [E],
     name: fn(&E) -> &'static str,
+    others: &[&'static str],
 ) -> Option<Vec<&'static E>> {
     let names = layers.list(key)?;
     let mut whole = true;
     for given in &names {
-        if !catalogue.iter().any(|entry| name(entry) == given) {
-            let allowed: Vec<_> = catalogue.iter().map(name).collect();
+        if !catalogue.iter().map(name).chain(others.iter().copied()).any(|known| known == given) {
+            let mut allowed: Vec<_> = catalogue.iter().map(name).chain(others.iter().copied()).collect();
+            allowed.sort_unstable();
             layers.complain(key, format!("{given:?} is unknown; allowed are {}", allowed.join(", ")));
             whole = false;
         }
@@ -101,7 +121,7 @@ const CHOSEN: &str = "intelligence.rules.chosen";
 fn read_rules(layers: &mut Layers) -> Option<Vec<RuleSettings>> {
     let layer = |key: &str| layers.get(key).map(|setting| setting.layer);
     let key = if layer(CHOSEN) > layer(LIST) { CHOSEN } else { LIST };
-    let chosen = members_of(layers, key, RULES, |entry: &RuleEntry| entry.name);
+    let chosen = members_of(layers, key, RULES, |entry: &RuleEntry| entry.name, &[]);
     let before = layers.problems().len();
     refuse_unknown(layers, chosen.as_deref());
     let rules: Vec<_> = RULES.iter().map(|entry| read_rule(layers, entry)).collect();

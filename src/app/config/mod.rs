@@ -4,6 +4,7 @@
 //! everything that is wrong with them at once. The embedded file is the one place where
 //! defaults stand.
 
+mod divergence;
 mod intelligence;
 
 use std::collections::BTreeSet;
@@ -37,7 +38,7 @@ pub mod storage;
 pub const DEFAULT: &str = include_str!("../../../config/default.toml");
 
 /// Every key; `*` stands for the name of a venue.
-const KEYS: [&str; 24] = [
+const KEYS: [&str; 27] = [
     "data_dir",
     "engine.grace",
     "engine.indicators",
@@ -46,6 +47,9 @@ const KEYS: [&str; 24] = [
     "intelligence.alerts_per_day",
     "intelligence.all_models",
     "intelligence.detectors",
+    "intelligence.divergence.interval",
+    "intelligence.divergence.patience",
+    "intelligence.divergence.quotes",
     "intelligence.forecasters",
     "intelligence.horizons",
     "intelligence.interval_method",
@@ -260,14 +264,17 @@ impl EngineConfig {
             texts(&self.intervals),
             quoted(self.indicators.iter().map(ToString::to_string).collect()),
             texts(&plan.intervals),
-            quoted(plan.detectors.iter().map(|model| model.entry.name.to_owned()).collect()),
+            quoted(plan.detector_names().map(str::to_owned).collect()),
             quoted(plan.forecasters().map(|entry| entry.name.to_owned()).collect()),
             plan.forecasts.horizons,
             plan.alerts_per_day,
             plan.forecasts.all_models,
             plan.forecasts.method.name(),
             intelligence::recorded_rules(&plan.rules),
-        )
+        ) + &plan
+            .across
+            .as_ref()
+            .map_or(String::new(), |across| divergence::recorded(across, &plan.intervals))
     }
 
     fn canonical(&self) -> String {

@@ -15,6 +15,7 @@ use crate::domain::instrument::Instrument;
 use crate::domain::output::Position;
 use crate::journal::entry::{Entry, InstrumentNumber};
 use crate::journal::error::JournalError;
+use crate::journal::kind::Kind;
 use crate::journal::reader::{Reader, Tail};
 use crate::journal::skips::Skips;
 use crate::replay::beginning::Beginning;
@@ -152,6 +153,7 @@ impl JournalSource {
                         | Entry::Version { .. }
                         | Entry::Skipped { .. }
                         | Entry::SkippedTick { .. }
+                        | Entry::Closed { .. }
                         | Entry::Outputs { .. } => {}
                     }
                 })
@@ -183,6 +185,13 @@ fn seat(
         partitions.resize_with(at + 1, Vec::new);
     }
     partitions[at].push((index, instrument.clone()));
+}
+
+/// Whether a running engine has made the journal: it states its configuration, an import does not.
+pub fn is_live(path: &Path) -> bool {
+    let config = Reader::open(path).map(|reader| reader.only(&[Kind::Config]).next_entry());
+    // What cannot be read is found where it is read.
+    matches!(config, Ok(Ok(Some(_))))
 }
 
 fn torn(file: &Path, offset: u64, bytes: u64) -> String {
