@@ -18,10 +18,12 @@ use tokio::time::MissedTickBehavior;
 use tracing::{info, warn};
 
 use crate::analytics::pipeline::Settings;
+use crate::domain::divergence::Divergence;
 use crate::domain::instrument::Instrument;
 use crate::domain::time::UnixNanos;
 use crate::domain::told::{IndicatorNames, Roster, Watch};
 use crate::domain::venue::{IdRule, Venue};
+use crate::engine::across::stage::{Across, AcrossDoor};
 use crate::engine::bus::Bus;
 use crate::engine::config::{LiveConfig, TICK_EVERY};
 use crate::engine::data_dir::DataDir;
@@ -155,6 +157,9 @@ impl Opened {
     ) -> Result<Engine, EngineError> {
         assert!(plan.shards > 0, "an engine has a shard");
         let Self { dir, roster, rules, mut writer, snapshots, states, settings, fingerprint } = self;
+        let across = start_across(&dir, &settings, &roster, &plan, &tools)?;
+        let mut sinks = sinks;
+        sinks.extend(across.as_ref().map(Across::sink));
         state_configuration(&mut writer, &plan.recorded)?;
         let mut deals: Vec<Vec<SeatPlan>> = (0..plan.shards).map(|_| Vec::new()).collect();
         for (watch, instrument) in roster.iter() {
@@ -220,14 +225,15 @@ impl Opened {
                 states: states.clone(),
                 sinks: sinks.clone(),
                 bus,
+                across: across.as_ref().map(Across::door),
             };
             let (ready, is_ready) = oneshot::channel();
             let signal = stopping.subscribe();
             let snapshotter = writer.of_shard(start.owned.clone(), plan.live.snapshot_interval);
             arbiter.spawn_fn(move || match start.seat_all() {
-                Ok((shard, router)) => {
+                Ok((shard, router, across)) => {
                     let _ = ready.send(Ok(()));
-                    actix_rt::spawn(keep(shard, router, snapshotter, received, signal));
+                    actix_rt::spawn(keep(shard, router, across, snapshotter, received, signal));
                 }
                 Err(error) => {
                     let _ = ready.send(Err(error));
@@ -240,13 +246,46 @@ impl Opened {
         for (shard, is_ready) in starting.into_iter().enumerate() {
             is_ready.await.map_err(|_| EngineError::Shard { shard, what: "ended before it had begun" })??;
         }
+        if let Some(across) = &across {
+            let orders: Vec<_> = shards.iter().map(|shard| shard.orders.clone()).collect();
+            let roster = roster.clone();
+            across.begin(Box::new(move |watch, divergence| {
+                let partition = roster.instrument(watch).partition(PARTITIONS);
+                let shard = &orders[partition as usize % orders.len()];
+                shard.try_send(Order::Give(watch, divergence)).is_ok()
+            }));
+        }
         let syncer = Syncer::start(log.clone(), plan.live.sync_interval)?;
         let refills = Refills::start(lacks)?;
         info!(instruments = roster.len(), shards = shards.len(), "engine is up");
         let snapshots = (snapshots, writer);
         let live = plan.live;
-        Ok(Engine { _dir: dir, roster, log, syncer, snapshots, shards, sinks, refills, stopping, live })
+        Ok(Engine {
+            _dir: dir,
+            roster,
+            log,
+            syncer,
+            snapshots,
+            shards,
+            sinks,
+            refills,
+            across,
+            stopping,
+            live,
+        })
     }
+}
+
+/// `None`: nothing is compared.
+fn start_across(
+    dir: &DataDir,
+    settings: &Settings,
+    roster: &Roster,
+    plan: &Plan,
+    tools: &Tools,
+) -> Result<Option<Across>, EngineError> {
+    let Some(across) = &settings.intelligence.across else { return Ok(None) };
+    Across::start(dir.path(), across, roster, plan.live.snapshot_interval, (&tools.metrics, &tools.health))
 }
 
 /// What a seat is made of, before it has a thread.
@@ -271,11 +310,12 @@ struct ShardStart {
     states: Arc<BTreeMap<u32, PartitionState>>,
     sinks: Vec<Arc<dyn Sink>>,
     bus: Bus,
+    across: Option<AcrossDoor>,
 }
 
 impl ShardStart {
     /// On the shard's thread: its seats, recovered, each with its actor.
-    fn seat_all(self) -> Result<(Rc<Shard>, Router), EngineError> {
+    fn seat_all(self) -> Result<(Rc<Shard>, Router, Option<AcrossDoor>), EngineError> {
         let settings = self.common.settings;
         let ages = self.common.metrics.last_trade_age.clone();
         let mut seats: Vec<Option<Rc<Seat>>> = (0..self.roster_len).map(|_| None).collect();
@@ -328,7 +368,7 @@ impl ShardStart {
         }
         shard.common.health.set(&format!("shard:{}", self.number), Condition::Up, "");
         let router = Router::new(shard.clone());
-        Ok((shard, router))
+        Ok((shard, router, self.across))
     }
 }
 
@@ -350,6 +390,8 @@ pub type Connect = Arc<dyn Fn(ShardDoor) + Send + Sync>;
 /// What a shard is asked to do by other threads.
 enum Order {
     Connect(Connect),
+    /// What comparing venues found goes into the instrument's log.
+    Give(Watch, Box<Divergence>),
     /// Answered with the state of its partitions, once its connections are gone and nothing is left to do.
     Drain(oneshot::Sender<Vec<PartitionState>>),
 }
@@ -358,6 +400,7 @@ enum Order {
 async fn keep(
     shard: Rc<Shard>,
     router: Router,
+    across: Option<AcrossDoor>,
     mut snapshotter: Snapshotter,
     mut orders: mpsc::Receiver<Order>,
     stopping: watch::Receiver<bool>,
@@ -385,6 +428,14 @@ async fn keep(
                     watches: watches.clone(),
                     stopping: stopping.clone(),
                 }),
+                Some(Order::Give(watch, divergence)) => {
+                    let close_at = divergence.close_at;
+                    if router.give(watch, divergence)
+                        && let Some(across) = &across
+                    {
+                        across.taken(watch, close_at);
+                    }
+                }
                 Some(Order::Drain(done)) => {
                     for seat in shard.own() {
                         shard.hurry(seat);
@@ -450,6 +501,7 @@ pub struct Engine {
     shards: Vec<ShardHandle>,
     sinks: Vec<Arc<dyn Sink>>,
     refills: Refills,
+    across: Option<Across>,
     stopping: watch::Sender<bool>,
     live: LiveConfig,
 }
@@ -482,6 +534,8 @@ impl Engine {
         if drained.is_err() {
             warn!(?deadline, "stopping although something is still in flight");
         }
+        // What it has found and nobody took is found again by the next start.
+        drop(self.across);
         self.syncer.stop();
         self.refills.stop();
         let result = self.log.sync();

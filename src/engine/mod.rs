@@ -4,6 +4,7 @@
 //! [`symbol_actor`] works that off and tells the [`bus`], which hands batches to the sinks. All of it
 //! happens on the one thread of the symbol's [`shard`]. [`assembly`] starts and stops it.
 
+pub mod across;
 pub mod archive;
 pub mod assembly;
 pub mod bus;

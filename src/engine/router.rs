@@ -7,6 +7,7 @@
 
 use std::rc::Rc;
 
+use crate::domain::divergence::Divergence;
 use crate::domain::event::{Event, Trade};
 use crate::domain::time::UnixNanos;
 use crate::domain::told::Watch;
@@ -142,6 +143,34 @@ impl Router {
         for (watch, event) in self.shard.deferred.take() {
             self.event(watch, event);
         }
+    }
+
+    /// What the comparison found enters the instrument's log; `true`: it stands there, or it cannot stand anywhere.
+    pub fn give(&self, watch: Watch, divergence: Box<Divergence>) -> bool {
+        let shard = &self.shard;
+        let seat = shard.seat(watch);
+        if divergence.close_at <= seat.symbol.borrow().pipeline.diverged_at() {
+            return true; // given before a restart, and taken
+        }
+        if shard.common.log.is_failing() {
+            return false;
+        }
+        let event = Event::Divergence(divergence);
+        let appended = shard.common.log.lock().append(seat.number, &event);
+        match appended {
+            Ok(at) => shard.put(seat, Waiting { at, event, stamps: None }),
+            Err(error @ (JournalError::Unwritable(_) | JournalError::TooLarge { .. })) => {
+                let text: String = format!("{event:?}").chars().take(1_024).collect();
+                self.refuse(seat, clock::now(), "unwritable", error.to_string(), text);
+                return true;
+            }
+            Err(error) => {
+                shard.common.log.noted(Err(error));
+                return false;
+            }
+        }
+        shard.rest();
+        shard.flush()
     }
 
     fn defer(&self, watch: Watch, event: Event) {

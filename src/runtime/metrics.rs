@@ -31,6 +31,8 @@ pub struct Metrics {
     pub clock_skew: GaugeVec,
     pub last_price: GaugeVec,
     pub anomalies: IntCounterVec,
+    /// Minutes of assets that several venues trade, by how they were compared.
+    pub compared: IntCounterVec,
     pub predictions: IntCounterVec,
     pub prediction_duration: HistogramVec,
     pub http_requests: IntCounterVec,
@@ -107,6 +109,12 @@ impl Metrics {
             ),
             last_price: floats(r, "last_price", "Price of the last trade.", &["venue", "symbol"]),
             anomalies: counters(r, "anomalies_total", "Anomalies told.", &["detector"]),
+            compared: counters(
+                r,
+                "comparisons_total",
+                "Minutes of assets compared across venues, and candles that came too late for it.",
+                &["outcome"],
+            ),
             predictions: counters(r, "predictions_total", "Forecasts told.", &["model"]),
             prediction_duration: register(
                 r,

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::domain::decimal::{Decimal, Price};
 use crate::domain::time::UnixNanos;
 use crate::venues::simulator::binance::Binance;
 use crate::venues::simulator::coinbase::Coinbase;
@@ -121,7 +122,8 @@ impl Exchange {
         let now = self.world.now();
         let history = &mut self.world.markets[draw.symbol].history;
         let at = history.last_at().map_or(now, |last| now.max(last));
-        let Draw { price, quantity, taker_side, .. } = draw;
+        let Draw { quantity, taker_side, .. } = draw;
+        let price = moved(draw.price, self.world.faults.price_offset);
         let id = history.push(Deal { price, quantity, at, taker_side, is_missing: false });
         self.world.count("trades");
         let faults = self.world.faults;
@@ -384,6 +386,14 @@ impl Exchange {
         let is_asked = self.once.iter().any(|(known, ..)| *known == name);
         is_asked && self.strikes(name, 0, 0.0)
     }
+}
+
+/// The price so many basis points away, on the grid of its own digits; as it is, where that is no price.
+fn moved(price: Price, basis_points: i32) -> Price {
+    let (units, scale) = (i128::from(price.decimal().mantissa()), price.decimal().scale());
+    let units = (units * (10_000 + i128::from(basis_points)) + 5_000) / 10_000;
+    let value = u64::try_from(units).ok().and_then(|units| Decimal::new(units, scale).ok());
+    value.and_then(|value| Price::new(value).ok()).unwrap_or(price)
 }
 
 fn nanos(time: Duration) -> u64 {

@@ -34,10 +34,12 @@ pub struct Faults {
     pub silence: Option<Schedule>,
     /// Nanoseconds that the venue's clock goes ahead of ours.
     pub clock_offset: i64,
+    /// Basis points by which everything trades above its true price, or below.
+    pub price_offset: i32,
 }
 
 /// Name, a value that does something, and what it means.
-pub const CATALOGUE: [(&str, &str, &str); 16] = [
+pub const CATALOGUE: [(&str, &str, &str); 17] = [
     ("cut", "30s", "each connection is cut about so often, every second time without a word"),
     ("stall", "20s/3s", "a connection falls silent about every 20 s for 3 s, then everything comes at once"),
     (
@@ -62,6 +64,7 @@ pub const CATALOGUE: [(&str, &str, &str); 16] = [
     ("short-page", "0.1", "chance that a page of trades holds half of what was asked, or nothing"),
     ("rest-lag", "500ms", "REST does not know of trades younger than this"),
     ("clock-offset", "-250ms", "the venue's clock goes so much ahead of ours, or behind"),
+    ("price-offset", "50", "everything trades so many basis points above its true price, or below"),
 ];
 
 /// A fault that cannot be set.
@@ -73,6 +76,8 @@ pub enum FaultError {
     Value { name: &'static str, value: String, allowed: &'static str },
 }
 
+/// Basis points that a price may be off.
+const OFFSETS: std::ops::RangeInclusive<i32> = -5_000..=5_000;
 const CHANCE: &str = "a chance from 0 to 1, like 0.01";
 const SCHEDULE: &str = "a time of at least 100ms, or two as EVERY/LENGTH, like 30s/5s, or 0 for never";
 
@@ -99,6 +104,7 @@ impl Faults {
             stall: schedule(15, 2),
             silence: schedule(25, 10),
             clock_offset: 120_000_000,
+            price_offset: 0,
         }
     }
 
@@ -145,6 +151,10 @@ impl Faults {
                     }
                     None => return Err(wrong(allowed)),
                 };
+            }
+            "price-offset" => {
+                let offset = value.parse().ok().filter(|offset| OFFSETS.contains(offset));
+                self.price_offset = offset.ok_or_else(|| wrong("basis points from -5000 to 5000"))?;
             }
             "rest-lag" => {
                 self.rest_lag = read_duration(value).ok_or_else(|| wrong("a time like 500ms"))?;
@@ -269,6 +279,8 @@ mod tests {
         check("slow-rest=1s", Err("CHANCE/TIME"));
         check("clock-offset=--1s", Err("a time like"));
         check("rest-lag=99999999999999999999h", Err("a time"));
+        check("price-offset=5001", Err("basis points from -5000 to 5000"));
+        check("price-offset=-50,price-offset=0", Ok(()));
     }
 
     #[test]
