@@ -15,7 +15,7 @@ export const element = (tag, attributes = {}, ...children) => {
 export const decimal = (text) => {
   if (text === null || text === undefined) return "–";
   const [whole, fraction] = String(text).split(".");
-  const spaced = whole.replace(/\B(?=(\d{3})+(?!\d))/g, "\u2009");
+  const spaced = whole.replace(/\B(?=(\d{3})+(?!\d))/g, "\u202f");
   return fraction ? `${spaced}.${fraction}` : spaced;
 };
 
@@ -31,7 +31,7 @@ const UNITS = [[1e9, "s"], [1e6, "ms"], [1e3, "µs"], [1, "ns"]];
 export const nanos = (value) => {
   if (value === null) return "–";
   const [size, unit] = UNITS.find(([size]) => value >= size) ?? UNITS[3];
-  return `${+(value / size).toPrecision(3)}\u2009${unit}`;
+  return `${+(value / size).toPrecision(3)}\u202f${unit}`;
 };
 
 export const age = (seconds) => {
