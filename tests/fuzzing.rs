@@ -26,8 +26,13 @@ mod requests;
 #[path = "../fuzz/targets/states.rs"]
 mod states;
 
-/// Inputs that are made of each seed.
+/// Inputs that are made of each seed; `TAPEWATCH_SLIPS` says otherwise.
 const SLIPS: u64 = 100;
+
+fn slips() -> u64 {
+    std::env::var("TAPEWATCH_SLIPS").map_or(SLIPS, |text| text.parse().expect("TAPEWATCH_SLIPS is a number"))
+}
+
 const BINANCE: &str = r#"{"stream":"btcusdt@trade","data":{"e":"trade","E":1700000000123,"s":"BTCUSDT","t":4100200300,"p":"43000.10000000","q":"0.00120000","T":1700000000120,"m":false,"M":true}}"#;
 const COINBASE: &str = r#"{"channel":"market_trades","timestamp":"2026-01-02T03:04:05.716490130Z","sequence_num":1,"events":[{"type":"update","trades":[{"trade_id":"929248658","product_id":"BTC-USD","price":"88355.59","size":"0.00022409","side":"SELL","time":"2026-01-02T03:04:05.605867Z"}]}]}"#;
 const PAGE: &str = r#"[{"id":7,"price":"43000.1","qty":"0.5","time":1700000000120,"isBuyerMaker":true},{"id":8,"price":"43000","qty":"1","time":1700000000121,"isBuyerMaker":false}]"#;
@@ -68,7 +73,7 @@ fn check(run: fn(&[u8]), seeds: &[&[u8]]) {
     let mut state = 20_240_501;
     for seed in seeds {
         run(seed);
-        for _ in 0..SLIPS {
+        for _ in 0..slips() {
             let input = slipped(seed, &mut state);
             if let Err(panic) = panic::catch_unwind(|| run(&input)) {
                 eprintln!("input: {:?}", String::from_utf8_lossy(&input));
