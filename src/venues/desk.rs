@@ -21,7 +21,7 @@ use crate::runtime::metrics::{Metrics, QueueMeter};
 use crate::runtime::quarantine::{Quarantine, Quarantined, TEXT_CHARS_MAX};
 use crate::runtime::venue_clock::VenueClock;
 use crate::venues::config::VenueConfig;
-use crate::venues::dialect::{Dialect, Listing};
+use crate::venues::dialect::{Dialect, Listing, Rate};
 use crate::venues::dialects;
 use crate::venues::error::VenuesError;
 use crate::venues::pacer::Pacer;
@@ -114,6 +114,21 @@ pub enum Delivered {
     },
 }
 
+/// How many messages may be sent, over one connection or over all together.
+#[derive(Clone)]
+pub struct MessageBudget(Arc<Mutex<Pacer>>);
+
+impl MessageBudget {
+    fn new(rate: Rate, now: Mono) -> Self {
+        Self(Arc::new(Mutex::new(Pacer::new(rate, now))))
+    }
+
+    /// Spends so many, or says how long to wait.
+    pub fn take(&self, messages: u32, now: Mono) -> Result<(), Duration> {
+        lock(&self.0).take(messages, now)
+    }
+}
+
 pub struct Desk {
     pub venue: Venue,
     /// For metrics and logs; there is one desk a venue, as long as the process lives.
@@ -127,6 +142,8 @@ pub struct Desk {
     pub bell: Notify,
     skew: Mutex<Skew>,
     connects: Mutex<Pacer>,
+    /// `None`: each connection has its own.
+    messages: Option<MessageBudget>,
     weight: Mutex<Pacer>,
     listings: watch::Sender<Option<Arc<Listings>>>,
     standing: Mutex<Standing>,
@@ -179,6 +196,7 @@ impl Desk {
             bell: Notify::new(),
             skew: Mutex::default(),
             connects: Pacer::new(limits.connects, now).into(),
+            messages: limits.messages_by_address.then(|| MessageBudget::new(limits.messages, now)),
             weight: Pacer::new(limits.weight, now).into(),
             listings: watch::Sender::new(None),
             standing: Mutex::default(),
@@ -212,6 +230,12 @@ impl Desk {
     /// How long to wait before the next attempt to connect; zero: it counts as made.
     pub fn connect_wait(&self) -> Duration {
         lock(&self.connects).take(1, Mono::now()).err().unwrap_or_default()
+    }
+
+    /// What one more connection may send: of its own, or of all connections together.
+    pub fn message_budget(&self) -> MessageBudget {
+        let own = || MessageBudget::new(self.dialect.limits().messages, Mono::now());
+        self.messages.clone().unwrap_or_else(own)
     }
 
     /// How long to wait before a request of that weight; zero: it counts as made.
@@ -353,4 +377,19 @@ pub fn refusal_word(reason: &str) -> &'static str {
         ("frame", "frame"),
     ];
     WORDS.iter().find(|(start, _)| reason.starts_with(start)).map_or("other", |(_, word)| word)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_that_count_by_address_are_counted_together() {
+        let now = Mono::ZERO;
+        let budget = MessageBudget::new(Rate { count: 6, per: Duration::from_secs(1) }, now);
+        let other = budget.clone();
+        assert_eq!(budget.take(2, now), Ok(()));
+        assert!(other.take(1, now).is_err(), "another connection has spent it");
+        assert_eq!(other.take(1, now.after(Duration::from_millis(200))), Ok(()));
+    }
 }

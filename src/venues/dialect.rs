@@ -28,6 +28,8 @@ pub struct Limits {
     pub markets_per_message: usize,
     /// Messages that a connection may send, our pings among them.
     pub messages: Rate,
+    /// Whether those are counted by address: of all connections together.
+    pub messages_by_address: bool,
     /// Attempts to connect, of all shards together.
     pub connects: Rate,
     /// Weight of REST requests, of all shards together.

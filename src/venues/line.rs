@@ -23,10 +23,10 @@ use tracing::{error, info, warn};
 
 use crate::runtime::backoff::{Backoff, splitmix};
 use crate::runtime::clock::{self, Mono};
+use crate::venues::desk::MessageBudget;
 use crate::venues::dialect::Heard;
 use crate::venues::edge::{Edge, Reader, Said};
 use crate::venues::error::SocketError;
-use crate::venues::pacer::Pacer;
 use crate::venues::socket::{self, Socket};
 
 /// Frames worked off before the shard gets its turn.
@@ -36,6 +36,8 @@ const TICK: Duration = Duration::from_millis(250);
 const QUIET: Duration = Duration::from_secs(5);
 const ACK_PATIENCE: Duration = Duration::from_secs(10);
 const ACK_TRIES: u32 = 3;
+/// From one request of a connection to its next, where all connections share one budget.
+const FURTHER_AFTER: Duration = Duration::from_secs(2);
 /// What was refused is asked for again after this, doubling.
 const REFUSED_FIRST: Duration = Duration::from_secs(1);
 const REFUSED_LONGEST: Duration = Duration::from_secs(60);
@@ -299,8 +301,13 @@ impl Session {
             ends: limits.lifetime.map(|life| now.after(jitter(life))),
             line: line.clone(),
         });
+        // Where all connections share one budget, the first request of each goes before the others of any: a venue
+        // may close a connection that asks for nothing.
+        let apart = if limits.messages_by_address { FURTHER_AFTER } else { Duration::ZERO };
+        let mut due = now;
         for markets in line.markets.borrow().chunks(limits.markets_per_message) {
-            session.add_group(markets.to_vec(), now, 0);
+            session.add_group(markets.to_vec(), due, 0);
+            due = due.after(apart);
         }
         let reader = line.edge.reader(address);
         let running = session.clone();
@@ -378,12 +385,12 @@ impl Session {
     /// Until the socket is lost, or we close it.
     async fn run(self: Rc<Self>, mut socket: Socket, mut reader: Reader) -> Result<(), SocketError> {
         let edge = self.line.edge.clone();
-        let mut pacer = Pacer::new(edge.desk.dialect.limits().messages, Mono::now());
+        let budget = edge.desk.message_budget();
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut heard = Mono::now();
         let mut pinged: Option<Mono> = None;
-        self.send_groups(&mut socket, &mut pacer).await?;
+        self.send_groups(&mut socket, &budget).await?;
         loop {
             tokio::select! {
                 biased;
@@ -424,7 +431,7 @@ impl Session {
                 _ = ticks.tick() => {
                     let now = Mono::now();
                     match pinged {
-                        None if now.since(heard) >= QUIET && pacer.take(1, now).is_ok() => {
+                        None if now.since(heard) >= QUIET && budget.take(1, now).is_ok() => {
                             pinged = Some(now);
                             send(&mut socket, Frame::Ping(Vec::new().into())).await?;
                         }
@@ -443,8 +450,8 @@ impl Session {
                 let _ = timeout(CLOSE_LIMIT, socket.close(None)).await;
                 return Ok(());
             }
-            self.renew_now(&mut socket, &mut pacer).await?;
-            self.send_groups(&mut socket, &mut pacer).await?;
+            self.renew_now(&mut socket, &budget).await?;
+            self.send_groups(&mut socket, &budget).await?;
         }
     }
 
@@ -545,6 +552,11 @@ impl Session {
             ?delay,
             "subscription refused, asking again"
         );
+        if is_about_pace(message) {
+            // Smaller requests would only be more of them.
+            self.add_group(group.markets, now.after(delay), refusals);
+            return;
+        }
         let is_named =
             |market: &usize| named.is_some() && edge.spelling(*market).as_deref() == named.as_deref();
         let (blamed, others): (Vec<_>, Vec<_>) = group.markets.iter().copied().partition(is_named);
@@ -584,7 +596,7 @@ impl Session {
     }
 
     /// Unsubscribes what is to be subscribed anew.
-    async fn renew_now(&self, socket: &mut Socket, pacer: &mut Pacer) -> Result<(), SocketError> {
+    async fn renew_now(&self, socket: &mut Socket, budget: &MessageBudget) -> Result<(), SocketError> {
         if self.renewals.borrow().is_empty() {
             return Ok(());
         }
@@ -594,7 +606,7 @@ impl Session {
         let request = self.requests.get();
         self.requests.set(request + 1);
         for text in self.line.edge.desk.dialect.unsubscribe(&names, request) {
-            wait_for(pacer).await;
+            wait_for(budget).await;
             send(socket, Frame::text(text)).await?;
         }
         self.add_group(markets, Mono::now(), 0);
@@ -602,7 +614,7 @@ impl Session {
     }
 
     /// Sends the subscriptions whose time has come, as fast as the venue allows.
-    async fn send_groups(&self, socket: &mut Socket, pacer: &mut Pacer) -> Result<(), SocketError> {
+    async fn send_groups(&self, socket: &mut Socket, budget: &MessageBudget) -> Result<(), SocketError> {
         let edge = &self.line.edge;
         loop {
             let now = Mono::now();
@@ -617,13 +629,11 @@ impl Session {
             let spellings = self.spellings(&markets);
             let names: Vec<&str> = spellings.iter().map(|name| &**name).collect();
             let texts = edge.desk.dialect.subscribe(&names, request);
-            let wait = pacer.wait(texts.len() as u32, now);
             // Frames are read meanwhile; the next tick comes back here.
-            if !wait.is_zero() {
+            if budget.take(texts.len() as u32, now).is_err() {
                 return Ok(());
             }
             for text in texts {
-                let _ = pacer.take(1, now);
                 send(socket, Frame::text(text)).await?;
             }
             if let Some(group) = self.groups.borrow_mut().iter_mut().find(|group| group.request == request) {
@@ -657,8 +667,14 @@ async fn let_others_work() {
     .await;
 }
 
-async fn wait_for(pacer: &mut Pacer) {
-    while let Err(wait) = pacer.take(1, Mono::now()) {
+/// Whether a refusal means how often was asked, and not what.
+fn is_about_pace(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    message.contains("rate limit") || message.contains("too many requests")
+}
+
+async fn wait_for(budget: &MessageBudget) {
+    while let Err(wait) = budget.take(1, Mono::now()) {
         sleep(wait).await;
     }
 }

@@ -137,6 +137,7 @@ impl Dialect for BinanceSpot {
             markets_per_message: 100,
             // Five a second are allowed, pings and pongs among them.
             messages: Rate { count: 3, per: Duration::from_secs(1) },
+            messages_by_address: false,
             connects: Rate { count: 200, per: Duration::from_secs(300) },
             weight: Rate { count: 4_800, per: Duration::from_secs(60) },
             page_trades_max: 1_000,

@@ -114,8 +114,12 @@ impl Dialect for CoinbaseAdvanced {
         Limits {
             markets_per_connection: 256,
             markets_per_message: 100,
+            // Eight a second are allowed; and a third of these may be spent at once.
             messages: Rate { count: 6, per: Duration::from_secs(1) },
-            connects: Rate { count: 6, per: Duration::from_secs(1) },
+            messages_by_address: true,
+            // Eight are allowed. Each has to subscribe within five seconds, with two messages or more: no more are
+            // opened than can.
+            connects: Rate { count: 2, per: Duration::from_secs(1) },
             weight: Rate { count: 8, per: Duration::from_secs(1) },
             page_trades_max: 1_000,
             lifetime: None,

@@ -243,7 +243,9 @@ impl Dialect for CoinbaseExchange {
         Limits {
             markets_per_connection: 256,
             markets_per_message: 100,
-            messages: Rate { count: 8, per: Duration::from_secs(1) },
+            // A hundred a second are allowed.
+            messages: Rate { count: 30, per: Duration::from_secs(1) },
+            messages_by_address: true,
             connects: Rate { count: 6, per: Duration::from_secs(1) },
             // Ten a second are allowed, bursts of fifteen.
             weight: Rate { count: 8, per: Duration::from_secs(1) },
