@@ -183,6 +183,58 @@ mod tests {
     }
 
     #[test]
+    fn a_price_that_stands_apart_is_told_once_for_as_long_as_it_does() {
+        let minutes: crate::domain::interval::Interval = "1m".parse().unwrap();
+        let mut rule = DataQuality::new(Severity::Warning, 20.0);
+        let mut tells = |apart_bp: f64, since: i64, close_at: i64| {
+            let divergence = Divergence {
+                interval: minutes.time().unwrap(),
+                close_at: UnixNanos(close_at),
+                since: UnixNanos(since),
+                cause_seq: 1,
+                price: crate::domain::fields::price(b"1.5").unwrap(),
+                against: vec!["okx:BTC-USDT".parse().unwrap()],
+                missing: Vec::new(),
+                apart: apart_bp * 1e-4,
+                premium: 0.0,
+                spread: 5e-5,
+                z: 9.0,
+                z_min: 6.0,
+                score: 0.999,
+                threshold: 0.99,
+                tail: 1e-6,
+                complete: true,
+            };
+            let anomaly = Anomaly {
+                id: crate::domain::insight::InsightId(7),
+                detector: "divergence@1".into(),
+                interval: minutes,
+                exchange_at: divergence.close_at,
+                channel: "price",
+                score: divergence.score,
+                threshold: divergence.threshold,
+                evidence: crate::analytics::across::divergence::evidence(&divergence),
+                revision: 0,
+                data_state: DataState::Complete,
+            };
+            let verdict =
+                rule.consider(&Occasion::Divergence { divergence: &divergence, anomaly: &anomaly })?;
+            assert!(
+                verdict.message.contains("of two venues either may be the one that is off"),
+                "{verdict:?}"
+            );
+            let names: std::collections::BTreeSet<_> =
+                verdict.evidence.0.iter().map(|(name, _)| name).collect();
+            assert_eq!(names.len(), verdict.evidence.0.len(), "no name stands twice");
+            Some(verdict.severity)
+        };
+        assert_eq!(tells(19.0, 60, 60), None, "too near");
+        assert_eq!(tells(-25.0, 60, 120), Some(Severity::Warning));
+        assert_eq!(tells(-50.0, 60, 180), None, "it is told");
+        assert_eq!(tells(101.0, 600, 600), Some(Severity::Critical));
+    }
+
+    #[test]
     fn what_is_left_of_a_gap_is_not_told_again() {
         let mut rule = DataQuality::new(Severity::Warning, 20.0);
         let mut tells =

@@ -101,3 +101,58 @@ fn read_quotes(layers: &mut Layers) -> Option<Vec<Vec<String>>> {
     }
     Some(quotes)
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::app::config::{Config, DEFAULT};
+    use crate::app::layers::Layers;
+
+    fn read(file: &str) -> Result<Config, String> {
+        let mut layers = Layers::default();
+        layers.put_default(DEFAULT);
+        layers.put_file("my.toml", file);
+        Config::read(layers).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn it_runs_where_there_are_candles_of_a_minute_or_somebody_says_which() {
+        let check = |file: &str, nanos: Option<i64>| {
+            let across = read(file).unwrap().engine.intelligence.across;
+            assert_eq!(across.map(|across| across.interval.nanos()), nanos, "{file}");
+        };
+        check("", Some(60_000_000_000));
+        check("[engine]\nintervals = ['1s', '15m', '5m']\n", Some(300_000_000_000));
+        check("[engine]\nintervals = ['1s']\n", None);
+        check("[intelligence]\ndetectors = ['stall']\n", None);
+        check("[intelligence]\nintervals = ['1h']\n", Some(3_600_000_000_000));
+        check("[intelligence.divergence]\ninterval = '1s'\n", Some(1_000_000_000));
+    }
+
+    #[test]
+    fn what_a_journal_records_reads_back_as_it_was() {
+        for file in [
+            "",
+            "[intelligence]\ndetectors = ['stall']\n",
+            "[intelligence.divergence]\ninterval = '1s'\npatience = '90s'\nquotes = ['EUR', 'USD USDT']\n",
+        ] {
+            let config = read(file).unwrap();
+            let recorded = Config::recorded("journal", &config.engine.recorded(), None, &[]).unwrap();
+            assert_eq!(recorded.engine.intelligence.across, config.engine.intelligence.across, "{file}");
+            assert_eq!(recorded.digest(), config.digest(), "{file}");
+        }
+    }
+
+    #[test]
+    fn mistakes_name_what_is_allowed() {
+        let check = |line: &str, part: &str| {
+            let error = read(&format!("[intelligence.divergence]\n{line}\n")).expect_err(line);
+            assert!(error.contains(part), "{line}: {error}");
+        };
+        check("interval = '3m'", "none of the engine's intervals of time: 1s, 1m, 5m, 1h");
+        check("interval = 'ticks:5'", "none of the engine's intervals");
+        check("patience = '2d'", "at most 1d");
+        check("quotes = ['usd']", "is no quote currency");
+        check("quotes = ['USD USDT', 'USDT']", "\"USDT\" stands twice");
+        check("quote = ['USD']", "unknown key");
+    }
+}
