@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use criterion::measurement::Measurement;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use mimalloc::MiMalloc;
 use tapewatch::analytics::ahead::Wanted;
 use tapewatch::analytics::archive::NoArchive;
 use tapewatch::analytics::catalogue::Spec;
@@ -35,6 +36,10 @@ use tapewatch::replay::generate::market::Market;
 use tapewatch::replay::grouping::{Grouping, batch_len};
 
 use crate::cpu_time::CpuTime;
+
+// As the program: where a symbol's state lies is part of what a trade costs.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn is_smoke() -> bool {
     std::env::args().any(|argument| argument == "--test")
