@@ -165,9 +165,9 @@ impl Series {
             None => self.interval.open_of(at),
             Some(last) if at < last.open_at => return self.add_between(*print, with_sizes),
             Some(last) if at.0 - last.open_at.0 < nanos => return last.sums.add(print),
-            // Next to the last candle it needs no division.
-            Some(last) if at.0 - last.open_at.0 < 2 * nanos => UnixNanos(last.open_at.0 + nanos),
-            Some(_) => self.interval.open_of(at),
+            // From the last candle on: the division of a short stretch is quick, and whether the next interval is
+            // the one is a coin that no processor foresees.
+            Some(last) => UnixNanos(last.open_at.0 + (at.0 - last.open_at.0) / nanos * nanos),
         };
         self.rows.push_back_slot(Row::blank).begin(open_at, print, with_sizes);
     }
