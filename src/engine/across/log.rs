@@ -68,7 +68,7 @@ impl StageLog {
             Writer::open(&journal, options)?
         };
         // What was found under other settings is not handed over again.
-        writer.append_config(&plan.canonical(), &[PARTITION])?;
+        writer.append_config(&settings(plan), &[PARTITION])?;
         writer.flush()?;
         Ok(Opened { log: Self { journal, writer, snapshots, fingerprint }, comparison, found })
     }
@@ -134,8 +134,13 @@ fn name() -> Instrument {
     Instrument::new(venue, "ALL-CLOSES").expect("the name is well-formed")
 }
 
+/// One line that differs where something else may be found.
+fn settings(plan: &AcrossPlan) -> String {
+    format!("{} {} alerts_per_day={}", plan.model, plan.canonical(), plan.alerts_per_day)
+}
+
 fn fingerprint(plan: &AcrossPlan) -> u64 {
-    let hash = blake3::hash(format!("{STATE_VERSION}|{}|{}", plan.model, plan.canonical()).as_bytes());
+    let hash = blake3::hash(format!("{STATE_VERSION}|{}", settings(plan)).as_bytes());
     u64::from_le_bytes(hash.as_bytes()[..8].try_into().expect("a hash has 32 bytes"))
 }
 
@@ -166,7 +171,7 @@ fn read(
         }
         other => other?,
     };
-    let (mut found, mut candles, canonical) = (Vec::new(), 0_u64, plan.canonical());
+    let (mut found, mut candles, settings) = (Vec::new(), 0_u64, settings(plan));
     while reading.next_block(|instruments, entry| match entry {
         Entry::Closed { instrument, closed, .. } => {
             candles += 1;
@@ -176,7 +181,7 @@ fn read(
                 found.truncate(before);
             }
         }
-        Entry::Config { toml, .. } => is_same = toml == canonical,
+        Entry::Config { toml, .. } => is_same = toml == settings,
         _ => {}
     })? {}
     info!(candles, found = found.len(), "comparison goes on from its log");
