@@ -287,3 +287,27 @@ fn a_gap_that_is_open_at_a_stop_is_filled_after_it() {
     scene.wait_for("trades come again", DEADLINE, |scene| scene.metric("tapewatch_trades_total", "") > 40.0);
     scene.check_nothing_is_lost();
 }
+
+/// Over restarts too, of which the second goes on from a snapshot that knows it.
+#[test]
+fn a_market_that_the_venue_does_not_list_is_shown_as_such() {
+    let mut scene = Scene::start(SimulatedVenue::Binance, COINS, 60.0, "none", "");
+    scene.wait_for("trades come", DEADLINE, |scene| scene.metric("tapewatch_trades_total", "") > 40.0);
+    let path = scene.folder.path().join("my.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("symbols = [", "symbols = ['NIX-USDT', ")).unwrap();
+    let state = |scene: &Scene, instrument: &str| {
+        let text = ask(scene.api, "GET", "/api/v1/instruments")?;
+        let all: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let found = all.into_iter().find(|found| found["instrument"] == instrument)?;
+        Some(found["state"].as_str().unwrap().to_owned())
+    };
+    for _ in 0..2 {
+        scene.end();
+        scene.service = run(scene.folder.path());
+        scene.wait_for("both are shown", DEADLINE, |scene| {
+            state(scene, "binance:NIX-USDT").as_deref() == Some("unlisted")
+                && state(scene, "binance:BTC-USDT").as_deref() == Some("live")
+        });
+    }
+}

@@ -39,7 +39,8 @@ pub struct Part {
     pub was_up: bool,
 }
 
-/// All parts of the process, by name: `journal`, `api`, `venue:binance`, `sink:questdb`, `shard:0`.
+/// All parts of the process, by name: `journal`, `api`, `venue:binance`, `sink:questdb`, `shard:0`; `symbol:NAME` where
+/// one is parked, `listing:NAME` where a venue does not list one.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
     parts: Arc<Mutex<BTreeMap<String, Part>>>,
@@ -53,6 +54,10 @@ impl Health {
         let since =
             before.filter(|part| part.condition == condition).map_or_else(clock::now, |part| part.since);
         parts.insert(part.to_owned(), Part { condition, reason: reason.into(), since, was_up });
+    }
+
+    pub fn condition(&self, part: &str) -> Option<Condition> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).get(part).map(|part| part.condition)
     }
 
     pub fn parts(&self) -> BTreeMap<String, Part> {

@@ -11,6 +11,7 @@ use tracing::info;
 
 use crate::domain::event::{Trade, Unfillable, WatchStatus};
 use crate::domain::fields::shown;
+use crate::domain::instrument::Instrument;
 use crate::domain::time::UnixNanos;
 use crate::domain::told::{Roster, Watch};
 use crate::domain::venue::Venue;
@@ -328,6 +329,19 @@ impl Desk {
             (Condition::Starting, format!("no market of {all} is live yet"))
         };
         self.set_health(condition, reason);
+    }
+
+    /// Says whether the venue lists an instrument; of those that it always listed nothing is said. The signal comes once,
+    /// this after every start.
+    pub fn note_listing(&self, instrument: &Instrument, is_listed: bool) {
+        let (health, part) = (&self.tools.health, format!("listing:{instrument}"));
+        if !is_listed {
+            // One market is no reason not to be ready.
+            health.set(&part, Condition::Up, "");
+            health.set(&part, Condition::Degraded, format!("{} does not list it", self.name));
+        } else if health.condition(&part).is_some() {
+            health.set(&part, Condition::Up, "");
+        }
     }
 
     fn set_health(&self, condition: Condition, reason: String) {

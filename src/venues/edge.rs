@@ -286,6 +286,9 @@ impl Edge {
         }
         let before = market.status.replace(status);
         self.desk.stands(before, status);
+        if [before, Some(status)].contains(&Some(WatchStatus::Unlisted)) {
+            self.desk.note_listing(&market.instrument, status != WatchStatus::Unlisted);
+        }
         if let (Some(before), true) = (before, status != WatchStatus::Live) {
             info!(instrument = %market.instrument, before = before.name(), now = status.name(), "watched otherwise");
         }

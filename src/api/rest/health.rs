@@ -80,5 +80,5 @@ pub async fn ready(api: web::Data<Api>) -> HttpResponse {
 
 /// Whether a venue's connection is up: what `Health` says of the part `venue:NAME`.
 pub fn venue_condition(health: &Health, venue: &str) -> Option<Condition> {
-    health.parts().get(&format!("venue:{venue}")).map(|part| part.condition)
+    health.condition(&format!("venue:{venue}"))
 }

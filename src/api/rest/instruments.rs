@@ -10,6 +10,8 @@ use crate::api::rest::health::venue_condition;
 use crate::api::rest::schemas::{TradeRow, Trades};
 use crate::api::rest::{Answer, Rows, json, json_of};
 use crate::api::state::Api;
+use crate::domain::event::WatchStatus;
+use crate::domain::instrument::Instrument;
 use crate::domain::output::{Gap, GapState};
 use crate::domain::shape;
 use crate::domain::time::UnixNanos;
@@ -151,7 +153,7 @@ pub fn report(api: &Api, watch: Watch, now: UnixNanos) -> InstrumentReport {
     let gap = seen.gaps().filter(unfilled).last().map(GapReport::of);
     let (trades, trouble) = (seen.counts().trades, seen.trouble().cloned());
     drop(seen);
-    let (state, reason) = state_of(&api.health, instrument.venue().name(), last_price.is_some(), trouble);
+    let (state, reason) = state_of(&api.health, instrument, last_price.is_some(), trouble);
     let row = last.as_ref().and_then(|trade| {
         let mut out = b"{".to_vec();
         shape::trade(api.board.label(watch), trade, &mut out);
@@ -181,10 +183,14 @@ pub fn report(api: &Api, watch: Watch, now: UnixNanos) -> InstrumentReport {
 
 fn state_of(
     health: &Health,
-    venue: &str,
+    instrument: &Instrument,
     has_traded: bool,
     trouble: Option<Trouble>,
 ) -> (&'static str, String) {
+    let venue = instrument.venue().name();
+    if health.condition(&format!("listing:{instrument}")) == Some(Condition::Degraded) {
+        return (WatchStatus::Unlisted.name(), format!("{venue} does not list it"));
+    }
     if let Some(Trouble { status, reason }) = trouble {
         return (status.name(), reason);
     }
