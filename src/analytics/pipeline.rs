@@ -223,10 +223,16 @@ impl<'s> SymbolPipeline<'s> {
         words: &[u64],
     ) -> Result<Self, StateFault> {
         let mut pipeline = Self::new(instrument, id_rule, settings);
-        let mut state = State::load(words);
-        pipeline.state(&mut state);
-        state.finish()?;
+        pipeline.load(words)?;
         Ok(pipeline)
+    }
+
+    /// As [`Self::restore`], into a pipeline that has taken nothing yet: making one takes longer than this. After an
+    /// error it is good for nothing.
+    pub fn load(&mut self, words: &[u64]) -> Result<(), StateFault> {
+        let mut state = State::load(words);
+        self.state(&mut state);
+        state.finish()
     }
 
     /// Visits all that is kept from one event to the next, for saving and for restoring alike.

@@ -109,27 +109,24 @@ pub fn recover(
     for seat in shard.own() {
         let state = states.get(&seat.partition);
         let own = state.and_then(|state| state.symbols.iter().find(|own| own.instrument == seat.instrument));
-        let mut symbol = Symbol::new(seat.instrument.clone(), seat.rule, settings, chunks);
+        // The seat's own, which has taken nothing yet.
+        let mut symbol = seat.symbol.borrow_mut();
         if let (Some(state), Some(own)) = (state, own) {
-            match Symbol::restore(own, state.position, settings, chunks) {
-                Ok(restored) if own.rule == seat.rule => {
-                    symbol = restored;
-                    seat.begun.set(true);
-                    let standing = symbol.pipeline.standing();
-                    sinks.iter().for_each(|sink| sink.stand(seat.watch, &standing));
-                }
-                Ok(_) => {
-                    error!(instrument = %seat.instrument, "rule of trade ids has changed: its state begins anew")
-                }
-                Err(fault) => {
-                    error!(instrument = %seat.instrument, %fault, "state cannot be restored: it begins anew")
-                }
+            if own.rule != seat.rule {
+                error!(instrument = %seat.instrument, "rule of trade ids has changed: its state begins anew");
+            } else if let Err(fault) = symbol.load(own, state.position, chunks) {
+                error!(instrument = %seat.instrument, %fault, "state cannot be restored: it begins anew");
+                *symbol = Symbol::new(seat.instrument.clone(), seat.rule, settings, chunks);
+            } else {
+                seat.begun.set(true);
+                let standing = symbol.pipeline.standing();
+                sinks.iter().for_each(|sink| sink.stand(seat.watch, &standing));
             }
         }
         if let Some(state) = state {
             symbol.done_at = state.position;
         }
-        *seat.symbol.borrow_mut() = symbol;
+        drop(symbol);
         of_watch.insert(seat.watch.0, symbols.len());
         of_partition.entry(seat.partition).or_default().push(symbols.len());
         symbols.push(Recovered { seat: seat.clone(), mishap: None });

@@ -47,6 +47,19 @@ impl<'s> Symbol<'s> {
         Ok(Self { pipeline: Box::new(pipeline), archive, tally: state.tally, done_at: at })
     }
 
+    /// As [`Self::restore`], for one that has taken nothing yet. After an error it is good for nothing.
+    pub fn load(
+        &mut self,
+        state: &SymbolState,
+        at: Position,
+        chunks: &Arc<Chunks>,
+    ) -> Result<(), StateFault> {
+        self.pipeline.load(&state.words)?;
+        self.archive = ChunkArchive::restore(chunks, &state.chunks);
+        (self.tally, self.done_at) = (state.tally, at);
+        Ok(())
+    }
+
     /// For a snapshot.
     pub fn save(&mut self, instrument: &Instrument, rule: IdRule) -> SymbolState {
         let mut words = Vec::new();
