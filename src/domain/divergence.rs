@@ -30,7 +30,7 @@ pub struct Divergence {
     pub missing: Vec<Instrument>,
     /// Where it stands beside the median of all (of two: beside the other), what is usual taken off: above 0 is dearer.
     pub apart: f64,
-    /// Where it usually stands beside the middle of all.
+    /// Where it usually stands there.
     pub premium: f64,
     /// How far it usually is from there: above 0.
     pub spread: f64,

@@ -228,6 +228,9 @@ mod tests {
                 let apart = if is_odd { divergence.apart } else { -divergence.apart };
                 assert!((3.0 * BP..12.0 * BP).contains(&apart), "{divergence:?}");
                 assert_eq!(divergence.against.len(), venues.len() - 1);
+                let middle = if venues.len() == 2 { venues[1 - odd].1 } else { 5.0 };
+                let premium = if is_odd { divergence.premium } else { -divergence.premium };
+                assert!((premium - (venues[odd].1 - middle) * BP).abs() < BP, "{divergence:?}");
                 assert_eq!((divergence.since, divergence.complete), (divergence.close_at, true));
                 assert_eq!(divergence.cause_seq, street.minute.unsigned_abs());
                 assert!(divergence.score >= divergence.threshold && divergence.z >= divergence.z_min);
