@@ -220,7 +220,7 @@ fn the_local_linear_trend_with_values_missing() {
         rows.check(row, "P00_filtered", step.filtered.level_variance);
         rows.check(row, "P01_filtered", step.filtered.covariance);
         rows.check(row, "P11_filtered", step.filtered.slope_variance);
-        rows.check(row, "loglik_obs", step.log_density);
+        rows.check(row, "loglik_obs", step.log_density());
     }
     assert_eq!(missing, 5);
 }

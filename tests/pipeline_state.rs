@@ -7,7 +7,7 @@ use tapewatch::analytics::anomaly::DETECTORS;
 use tapewatch::analytics::archive::MemoryArchive;
 use tapewatch::analytics::catalogue::Spec;
 use tapewatch::analytics::forecast::FORECASTERS;
-use tapewatch::analytics::forecast::bounds::BoundsMethod;
+use tapewatch::analytics::forecast::lane::Manner;
 use tapewatch::analytics::intelligence::IntelligencePlan;
 use tapewatch::analytics::pipeline::{Settings, SymbolPipeline};
 use tapewatch::analytics::signals::RULES;
@@ -49,7 +49,7 @@ fn settings(window: usize) -> Settings {
         &RULES.iter().collect::<Vec<_>>(),
         &[1, 3],
     )
-    .telling(true, BoundsMethod::default());
+    .telling(true, Manner::default());
     Settings {
         window,
         intelligence,

@@ -4,6 +4,7 @@
 //! between the candle and the one before, for a return over a hole is a return over unknown time. What a
 //! candle does not say, or what too few candles were seen for, is `None`. [`FEATURES`] names all of them.
 
+use crate::analytics::estimators::elementary::ln;
 use crate::analytics::orderflow::vpin::Vpin;
 use crate::analytics::rolling::moments::Moments;
 use crate::analytics::rolling::state::State;
@@ -249,7 +250,7 @@ impl FeatureMaker {
 
     /// Takes the next candle that traded, no hole before it.
     pub fn take(&mut self, reading: &Reading) -> Option<Features> {
-        let range = libm::log(reading.high / reading.low);
+        let range = ln(reading.high / reading.low);
         let mut last = Last {
             close: reading.close,
             high: reading.high,
@@ -262,7 +263,7 @@ impl FeatureMaker {
             self.last = Some(last);
             return None;
         };
-        let log_return = libm::log(reading.close / before.close);
+        let log_return = ln(reading.close / before.close);
         last.log_return = Some(log_return);
         self.last = Some(last);
         let volatility = self.variance.map(|variance| variance.sqrt().max(VOLATILITY_FLOOR));
@@ -273,7 +274,7 @@ impl FeatureMaker {
         let imbalance = reading.taker_buy_volume.map(|bought| 2.0 * bought / reading.volume - 1.0);
         let vpin = self.flow.take(reading, imbalance);
         let volatility = volatility?;
-        let log_volume = libm::log(reading.volume);
+        let log_volume = ln(reading.volume);
         let scaled_return = log_return / volatility;
         self.returns.push(scaled_return);
         self.volumes.push(log_volume);
@@ -281,7 +282,7 @@ impl FeatureMaker {
         self.lags.copy_within(..LAGS - 1, 1);
         self.lags[0] = scaled_return;
         self.whole = self.whole.saturating_add(1);
-        let log_trade_count = reading.trade_count.map(libm::log);
+        let log_trade_count = reading.trade_count.map(ln);
         let seconds = (reading.close_at.0.saturating_sub(before.close_at.0)) as f64 / NANOS_PER_SECOND as f64;
         Some(Features {
             open_at: reading.open_at,
@@ -290,10 +291,10 @@ impl FeatureMaker {
             scaled_return,
             log_volume,
             log_trade_count,
-            log_inter_arrival: log_trade_count.map(|count| libm::log(seconds) - count),
+            log_inter_arrival: log_trade_count.map(|count| ln(seconds) - count),
             range,
             scaled_range: range / volatility,
-            impact: libm::log(range + RANGE_FLOOR) - 0.5 * log_volume,
+            impact: ln(range + RANGE_FLOOR) - 0.5 * log_volume,
             taker_imbalance: imbalance,
             vpin,
             roll_spread: (self.pairs >= SPREAD_CANDLES).then(|| 2.0 * (-self.covariance).max(0.0).sqrt()),
@@ -315,12 +316,12 @@ impl FeatureMaker {
         }
         /// 3 - 2 sqrt(2).
         const K: f64 = 0.171_572_875_253_809_9;
-        let both = libm::log(before.high.max(last.high) / before.low.min(last.low));
+        let both = ln(before.high.max(last.high) / before.low.min(last.low));
         let beta = before.range * before.range + last.range * last.range;
         let alpha = ((2.0 * beta).sqrt() - beta.sqrt()) / K - both / K.sqrt();
-        let grown = if alpha > 0.0 { libm::expm1(alpha) } else { 0.0 };
         self.spreads = self.spreads.saturating_add(1);
-        let spread = 2.0 * grown / (2.0 + grown);
+        // 2 (e^alpha - 1) / (1 + e^alpha).
+        let spread = 2.0 * tanh(0.5 * alpha.max(0.0));
         self.spread += (spread - self.spread) / f64::from(self.spreads.min(SPREAD_CANDLES));
     }
 
@@ -386,6 +387,16 @@ impl Flow {
             self.vpin.resize(self.bucket_volume);
         }
     }
+}
+
+/// The hyperbolic tangent, of a small number by its series: all but the last two bits of it.
+fn tanh(x: f64) -> f64 {
+    if x.abs() > 0.01 {
+        return libm::tanh(x);
+    }
+    let square = x * x;
+    x * (1.0
+        - square * (1.0 / 3.0 - square * (2.0 / 15.0 - square * (17.0 / 315.0 - square * (62.0 / 2_835.0)))))
 }
 
 /// From the Thursday of 1970-01-01 back to its Monday.

@@ -14,6 +14,8 @@ use crate::analytics::forecast::FORECASTERS;
 use crate::analytics::forecast::bounds::BoundsMethod;
 use crate::analytics::forecast::forecaster::ForecasterEntry;
 use crate::analytics::forecast::forecasts::{ForecastPlan, Forecasts, Tellings};
+use crate::analytics::forecast::lane::Manner;
+use crate::analytics::forecast::mixing::Mixing;
 use crate::analytics::rolling::state::State;
 use crate::analytics::signals::facts::with_candle;
 use crate::analytics::signals::rule::{Closed, Occasion, Rule, RuleEntry, Scope};
@@ -92,9 +94,9 @@ impl IntelligencePlan {
         Self { rules, ..self }
     }
 
-    /// With members told beside their mixture, or without, and how intervals are made.
-    pub fn telling(mut self, all_models: bool, method: BoundsMethod) -> Self {
-        (self.forecasts.all_models, self.forecasts.method) = (all_models, method);
+    /// With members told beside their mixture, or without, and how intervals and mixtures are made.
+    pub fn telling(mut self, all_models: bool, manner: Manner) -> Self {
+        (self.forecasts.all_models, self.forecasts.manner) = (all_models, manner);
         self
     }
 
@@ -131,9 +133,13 @@ impl IntelligencePlan {
         let horizons: Vec<_> = self.forecasts.horizons.iter().map(ToString::to_string).collect();
         let seats = self.forecasts.panels.iter().flat_map(|panel| &panel.members);
         let all_models = if self.forecasts.all_models { " all_models" } else { "" };
-        let method = match self.forecasts.method {
+        let method = match self.forecasts.manner.bounds {
             BoundsMethod::QuantileTracker => "",
             BoundsMethod::Aci => " aci",
+        };
+        let mixing = match self.forecasts.manner.mixing {
+            Mixing::FixedShare => "",
+            Mixing::AdaNormalHedge => " ada_normal_hedge",
         };
         // Only where somebody asked for another: what was recorded before there was a choice is the usual one.
         let budget = match self.alerts_per_day {
@@ -146,7 +152,7 @@ impl IntelligencePlan {
             .as_ref()
             .map_or(String::new(), |across| format!(" {}: {}", across.model, across.canonical()));
         format!(
-            "intervals={} detectors={} forecasters={} rules={} horizons={}{all_models}{method}{budget}{across}",
+            "intervals={} detectors={} forecasters={} rules={} horizons={}{all_models}{method}{mixing}{budget}{across}",
             intervals.join(" "),
             names(self.detectors.iter().map(|model| &*model.name).collect()),
             names(seats.map(|seat| &*seat.name).collect()),
@@ -349,7 +355,7 @@ impl Mind {
             }
         }
         anomalies.iter().for_each(|anomaly| out.accept(cause_seq, Output::Anomaly(anomaly)));
-        let Tellings { forecasts, outcomes, scores } = &*tellings;
+        let Tellings { forecasts, outcomes, scores, .. } = &*tellings;
         forecasts.iter().for_each(|forecast| out.accept(cause_seq, Output::Forecast(forecast)));
         outcomes.iter().for_each(|outcome| out.accept(cause_seq, Output::Outcome(outcome)));
         scores.iter().for_each(|score| out.accept(cause_seq, Output::Score(score)));

@@ -8,6 +8,7 @@
 use crate::analytics::anomaly::alarm::{Alarm, Alert, WARM_UP as TAIL_WARM_UP};
 use crate::analytics::anomaly::detector::{Assessment, Detector, DetectorEntry, Finding, Tuning};
 use crate::analytics::estimators::bocpd::{Bocpd, BocpdParameters};
+use crate::analytics::estimators::elementary::ln;
 use crate::analytics::estimators::moments::EwMoments;
 use crate::analytics::features::Features;
 use crate::analytics::rolling::state::State;
@@ -95,7 +96,7 @@ impl Regime {
         self.posterior.push(distance);
         self.probability = self.posterior.probability_up_to(RECENT);
         self.is_over |= self.probability < PROBABILITY_CALM;
-        let strength = -libm::log((1.0 - self.probability).max(DOUBT_MIN));
+        let strength = -ln((1.0 - self.probability).max(DOUBT_MIN));
         Some(if self.is_over { strength } else { 0.0 })
     }
 

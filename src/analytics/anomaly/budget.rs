@@ -43,11 +43,6 @@ impl Budget {
         Self { target, floor, threshold: floor.max(-libm::log(target)), since: u64::MAX, last: 0.0 }
     }
 
-    /// The score from which on something is told.
-    pub fn threshold(&self) -> f64 {
-        1.0 - libm::exp(-self.threshold)
-    }
-
     /// -ln of how seldom something is that is told.
     pub fn threshold_nats(&self) -> f64 {
         self.threshold

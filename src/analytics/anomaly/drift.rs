@@ -12,6 +12,7 @@ use crate::analytics::anomaly::budget::Budget;
 use crate::analytics::anomaly::detector::{Assessment, Detector, DetectorEntry, Finding, Tuning};
 use crate::analytics::anomaly::rarity::Rarity;
 use crate::analytics::estimators::adwin::{Adwin, AdwinParameters, AfterDrift};
+use crate::analytics::estimators::elementary::ln;
 use crate::analytics::estimators::moments::EwMoments;
 use crate::analytics::estimators::page_hinkley::{Direction, PageHinkley, PageHinkleyParameters};
 use crate::analytics::features::Features;
@@ -165,14 +166,14 @@ impl Detector for Drift {
         }
         let score = seldom.as_ref().map_or(0.0, |(_, (score, _))| *score);
         self.score = Some(score);
-        let threshold = self.budget.threshold();
-        if self.budget.admit(-libm::log(1.0 - score))
+        let from = self.budget.threshold_nats();
+        if self.budget.admit(-ln(1.0 - score))
             && let Some((channel, (_, evidence))) = seldom
         {
             found.push(Finding {
                 channel: CHANNELS[channel],
                 score,
-                threshold: threshold.min(score),
+                threshold: (1.0 - libm::exp(-from)).min(score),
                 evidence,
             });
         }
@@ -184,7 +185,7 @@ impl Detector for Drift {
 
     fn assessment(&self) -> Option<Assessment> {
         let threshold = self.budget.threshold_nats();
-        self.score.map(|score| Assessment { score, nats: -libm::log(1.0 - score), threshold })
+        self.score.map(|score| Assessment { score, nats: -ln(1.0 - score), threshold })
     }
 
     fn state(&mut self, state: &mut State<'_>) {

@@ -6,6 +6,7 @@
 //! Sources: Freund and Schapire, A decision-theoretic generalization of on-line learning (1997); Herbster and
 //! Warmuth, Tracking the best expert (1998); Luo and Schapire, Achieving all with no parameters (2015).
 
+use crate::analytics::estimators::elementary::exp;
 use crate::analytics::rolling::state::State;
 
 /// Weights by exponentials of the losses so far.
@@ -36,7 +37,7 @@ impl Hedge {
         // Against the best one, and kept so: exponentials of all losses ever would vanish.
         for (weight, sum) in self.weights.iter_mut().zip(&mut self.losses) {
             *sum -= least;
-            *weight = libm::exp(-self.rate * *sum);
+            *weight = exp(-self.rate * *sum);
         }
         normalise(&mut self.weights);
     }
@@ -69,7 +70,7 @@ impl FixedShare {
     /// Takes each expert's loss.
     pub fn learn(&mut self, losses: &[f64]) {
         for (weight, loss) in self.weights.iter_mut().zip(losses) {
-            *weight *= libm::exp(-self.rate * loss);
+            *weight *= exp(-self.rate * loss);
         }
         normalise(&mut self.weights);
         let even = self.share / self.weights.len() as f64;
@@ -122,7 +123,7 @@ impl AdaNormalHedge {
         }
         for ((weight, regret), size) in self.weights.iter_mut().zip(&self.regrets).zip(&self.sizes) {
             // All by the same factor: the potential of years of regret is no number.
-            let potential = |regret: f64| libm::exp(exponent(regret, size + 1.0) - highest);
+            let potential = |regret: f64| exp(exponent(regret, size + 1.0) - highest);
             *weight = potential(regret + 1.0) - potential(regret - 1.0);
         }
         normalise(&mut self.weights);
@@ -172,9 +173,11 @@ fn uniform(experts: usize) -> Box<[f64]> {
 /// Sums to 1; even weights where there is nothing to sum.
 fn normalise(weights: &mut [f64]) {
     let sum: f64 = weights.iter().sum();
-    let even = 1.0 / weights.len() as f64;
-    for weight in weights {
-        *weight = if sum > 0.0 && sum.is_finite() { *weight / sum } else { even };
+    if sum > 0.0 && sum.is_finite() {
+        let share = 1.0 / sum;
+        weights.iter_mut().for_each(|weight| *weight *= share);
+    } else {
+        weights.fill(1.0 / weights.len() as f64);
     }
 }
 

@@ -5,6 +5,7 @@
 //! penalty holds weights that explain nothing at exactly 0. Source: McMahan et al., Ad click prediction: a
 //! view from the trenches (2013), algorithm 1.
 
+use crate::analytics::estimators::elementary::exp;
 use crate::analytics::estimators::rls::dot;
 use crate::analytics::rolling::state::State;
 
@@ -58,23 +59,31 @@ impl<const N: usize> Ftrl<N> {
         if !inputs.iter().sum::<f64>().is_finite() {
             return chance;
         }
+        let steepness = 1.0 / self.settings.alpha;
         for (i, input) in inputs.iter().enumerate() {
             let gradient = error * input;
             let square = self.n[i] + gradient * gradient;
             let root = square.sqrt();
-            let step = (root - self.roots[i]) / self.settings.alpha;
+            let step = (root - self.roots[i]) * steepness;
             self.z[i] += gradient - step * self.weights[i];
             self.n[i] = square;
             self.roots[i] = root;
-            self.weights[i] = self.weight(self.z[i], root);
         }
+        self.weigh();
         chance
     }
 
+    /// Makes the weights from the sums: with no branch, for whether one is held at 0 changes all the time.
     #[inline]
-    fn weight(&self, z: f64, root: f64) -> f64 {
+    fn weigh(&mut self) {
         let FtrlSettings { alpha, beta, l1, l2 } = self.settings;
-        if z.abs() <= l1 { 0.0 } else { -(z - l1.copysign(z)) / ((beta + root) / alpha + l2) }
+        let steepness = 1.0 / alpha;
+        let sums = self.z.iter().zip(&self.roots);
+        for (weight, (z, root)) in self.weights.iter_mut().zip(sums) {
+            let beyond = (z.abs() - l1).max(0.0);
+            // From 0, for what is held there is not to be 0 with a sign.
+            *weight = 0.0 - beyond.copysign(*z) / ((beta + root) * steepness + l2);
+        }
     }
 
     pub fn weights(&self) -> &[f64; N] {
@@ -91,17 +100,15 @@ impl<const N: usize> Ftrl<N> {
         self.z.iter_mut().for_each(|z| state.f64(z));
         self.n.iter_mut().for_each(|n| state.f64(n));
         if state.is_load() {
-            for i in 0..N {
-                self.roots[i] = self.n[i].sqrt();
-                self.weights[i] = self.weight(self.z[i], self.roots[i]);
-            }
+            self.roots = self.n.map(f64::sqrt);
+            self.weigh();
         }
     }
 }
 
 /// `1 / (1 + e^-score)`, the score held where the result is neither 0 nor 1.
 pub fn logistic(score: f64) -> f64 {
-    1.0 / (1.0 + libm::exp(-score.clamp(-SCORE_MAX, SCORE_MAX)))
+    1.0 / (1.0 + exp(-score.clamp(-SCORE_MAX, SCORE_MAX)))
 }
 
 #[cfg(test)]

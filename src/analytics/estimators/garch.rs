@@ -10,6 +10,7 @@
 //! GARCH for groups (1996) on targeting; Hendrych and Cipra, Self-weighted recursive estimation of GARCH
 //! models (2018).
 
+use crate::analytics::estimators::moments::weight_of_newest;
 use crate::analytics::estimators::rls::{Rls, RlsSettings};
 use crate::analytics::rolling::state::State;
 
@@ -149,7 +150,7 @@ impl AdaptiveGarch {
             self.step.correct(&inputs, surprise - 1.0);
             self.hold();
         }
-        self.mean += self.mean_weight.max(1.0 / self.seen as f64) * (square - self.mean);
+        self.mean += weight_of_newest(self.mean_weight, self.seen) * (square - self.mean);
         let variance = self.variance;
         if self.seen <= WARM_UP {
             self.variance = self.mean.max(self.floor);

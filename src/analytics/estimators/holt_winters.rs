@@ -201,6 +201,28 @@ impl HoltWinters {
         })
     }
 
+    /// The sum of the values from `after + 1` to `until` steps ahead; `None` while gathering.
+    pub fn sum_ahead(&self, after: usize, until: usize) -> Option<f64> {
+        if !self.is_ready {
+            return None;
+        }
+        if self.form == SeasonForm::Multiplicative || self.smoothing.damping != 1.0 {
+            return (after + 1..=until).map(|horizon| self.forecast(horizon)).sum();
+        }
+        let (after_steps, until_steps) = (after as f64, until as f64);
+        let trends = (until_steps * (until_steps + 1.0) - after_steps * (after_steps + 1.0)) / 2.0;
+        let base = (until_steps - after_steps) * self.level + trends * self.trend;
+        let mut seasons = 0.0;
+        let (mut at, mut left) = (self.at + after, until - after);
+        while left > 0 && !self.season.is_empty() {
+            at %= self.season.len();
+            let here = left.min(self.season.len() - at);
+            seasons += sum(&self.season[at..at + here]);
+            (at, left) = (at + here, left - here);
+        }
+        Some(base + seasons)
+    }
+
     /// `None` while gathering.
     pub fn level(&self) -> Option<f64> {
         self.is_ready.then_some(self.level)
@@ -230,6 +252,15 @@ impl HoltWinters {
     }
 }
 
+/// In four lanes, so that no addition waits for the one before.
+fn sum(values: &[f64]) -> f64 {
+    let mut lanes = [0.0; 4];
+    for four in values.chunks(4) {
+        lanes.iter_mut().zip(four).for_each(|(lane, value)| *lane += value);
+    }
+    (lanes[0] + lanes[1]) + (lanes[2] + lanes[3])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,6 +288,11 @@ mod tests {
                 let is_to_be = value(form, 2_999 + horizon);
                 assert!((is - is_to_be).abs() < 1e-3 * is_to_be, "{form:?} {horizon}: {is} {is_to_be}");
             }
+            for (after, until) in [(0, 1), (1, 3), (2, 31), (7, 7)] {
+                let one_by_one: f64 = (after + 1..=until).filter_map(|ahead| model.forecast(ahead)).sum();
+                let sum = model.sum_ahead(after, until).unwrap();
+                assert!((sum - one_by_one).abs() < 1e-9 * (1.0 + sum), "{form:?} {after} {until}");
+            }
         }
     }
 
@@ -264,7 +300,7 @@ mod tests {
     fn without_season_two_values_make_a_start() {
         let mut model =
             HoltWinters::gathering(SMOOTHING, SeasonForm::Additive, 0, true, FirstSeason::FromLevel);
-        assert_eq!((model.learn(4.0), model.forecast(1)), (None, None));
+        assert_eq!((model.learn(4.0), model.forecast(1), model.sum_ahead(0, 1)), (None, None, None));
         assert_eq!((model.learn(6.0), model.forecast(3)), (None, Some(11.0)));
         let smoothing = Smoothing::level(0.5);
         let mut flat =

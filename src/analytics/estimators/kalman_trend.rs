@@ -8,6 +8,7 @@
 
 use std::f64::consts::TAU;
 
+use crate::analytics::estimators::moments::weight_of_newest;
 use crate::analytics::rolling::state::State;
 
 /// The variances of the three noises, a step each; at or above 0, that of the observation above 0.
@@ -48,10 +49,17 @@ pub struct TrendStep {
     pub variance: f64,
     /// The value less the forecast; `None` where it was missing.
     pub innovation: Option<f64>,
-    /// Logarithm of the density that the forecast gave to the value; 0 where it was missing.
-    pub log_density: f64,
     /// What is known after it.
     pub filtered: TrendState,
+}
+
+impl TrendStep {
+    /// Logarithm of the density that the forecast gave to the value; 0 where it was missing.
+    pub fn log_density(&self) -> f64 {
+        self.innovation.map_or(0.0, |innovation| {
+            -0.5 * (libm::log(TAU * self.variance) + innovation * innovation / self.variance)
+        })
+    }
 }
 
 /// The filter.
@@ -101,7 +109,7 @@ impl KalmanTrend {
         let p = self.predicted;
         let (forecast, variance) = (p.level, p.level_variance + self.variances.observation);
         let innovation = value.map(|value| value - forecast).filter(|innovation| innovation.is_finite());
-        let (mut filtered, mut log_density) = (p, 0.0);
+        let mut filtered = p;
         if let Some(innovation) = innovation {
             let (level_gain, slope_gain) = (p.level_variance / variance, p.covariance / variance);
             filtered = TrendState {
@@ -113,9 +121,8 @@ impl KalmanTrend {
                 slope_variance: (p.slope_variance - slope_gain * p.covariance).max(0.0),
             };
             let square = innovation * innovation / variance;
-            log_density = -0.5 * (libm::log(TAU * variance) + square);
             self.seen += 1;
-            self.scale += SCALE_WEIGHT.max(1.0 / self.seen as f64) * (square - self.scale);
+            self.scale += weight_of_newest(SCALE_WEIGHT, self.seen) * (square - self.scale);
         }
         let f = filtered;
         let mut next = TrendState {
@@ -130,7 +137,7 @@ impl KalmanTrend {
             next = TrendState { level: next.level, slope: next.slope, ..p };
         }
         self.predicted = next;
-        TrendStep { forecast, variance, innovation, log_density, filtered }
+        TrendStep { forecast, variance, innovation, filtered }
     }
 
     /// The value `horizon` steps ahead, at least 1, and the variance of that forecast.

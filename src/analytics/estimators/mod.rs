@@ -9,6 +9,7 @@ pub mod adwin;
 pub mod bocpd;
 pub mod clipped_z;
 pub mod day_profile;
+pub mod elementary;
 pub mod envelope;
 pub mod error_rate_drift;
 pub mod experts;

@@ -111,6 +111,14 @@ impl EwMoments {
     }
 }
 
+/// Of the newest value in a mean of the `seen` values until now, itself among them: each alike at first, and never below
+/// `least`.
+#[inline]
+pub fn weight_of_newest(least: f64, seen: u64) -> f64 {
+    // A branch that is nearly always taken one way costs less than a division.
+    if seen as f64 * least >= 1.0 { least } else { 1.0 / seen as f64 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

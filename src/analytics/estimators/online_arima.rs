@@ -8,7 +8,7 @@
 //! Sources: Anava, Hazan, Mannor and Shamir, Online learning for time series prediction (2013); Liu, Hoi,
 //! Zhao and Sun, Online ARIMA algorithms for time series prediction (2016).
 
-use crate::analytics::estimators::rls::dot;
+use crate::analytics::estimators::rls::{dot, spread};
 use crate::analytics::rolling::state::State;
 
 /// How it learns.
@@ -39,6 +39,28 @@ pub struct OnlineArima<const M: usize> {
     /// The last value, and its differences of lower order than the modelled one.
     last: [f64; DIFFERENCES_MAX],
     seen: u64,
+}
+
+/// Forecasts, from the next value's on, without end.
+#[derive(Clone, Debug)]
+pub struct Ahead<'a, const M: usize> {
+    model: &'a OnlineArima<M>,
+    lags: [f64; M],
+    last: [f64; DIFFERENCES_MAX],
+}
+
+impl<const M: usize> Ahead<'_, M> {
+    /// The value one step further.
+    #[inline]
+    pub fn step(&mut self) -> f64 {
+        let mut value = dot(&self.model.weights, &self.lags);
+        push_front(&mut self.lags, value);
+        for last in self.last[..self.model.settings.differences].iter_mut().rev() {
+            *last += value;
+            value = *last;
+        }
+        value
+    }
 }
 
 impl<const M: usize> OnlineArima<M> {
@@ -75,8 +97,7 @@ impl<const M: usize> OnlineArima<M> {
         self.seen += 1;
         // The first differences lack the values before them.
         if self.seen > self.settings.differences as u64 {
-            self.lags.rotate_right(1);
-            self.lags[0] = difference;
+            push_front(&mut self.lags, difference);
         }
         is_warm.then_some(error)
     }
@@ -84,10 +105,7 @@ impl<const M: usize> OnlineArima<M> {
     /// The step on the squared error, whose gradient is `-2 error lags`.
     fn newton(&mut self, error: f64) {
         let gradient = self.lags.map(|lag| -2.0 * error * lag);
-        let mut reach = [0.0; M];
-        for (reach, row) in reach.iter_mut().zip(&self.inverse) {
-            *reach = dot(row, &gradient);
-        }
+        let mut reach = spread(&self.inverse, &gradient);
         let norm = 1.0 + dot(&reach, &gradient);
         if !(norm.is_finite() && norm >= 1.0) {
             return;
@@ -106,22 +124,16 @@ impl<const M: usize> OnlineArima<M> {
         }
     }
 
-    /// The value `horizon` steps ahead, at least 1, each step fed with the one before; `None` while it warms
-    /// up. O(horizon M).
+    /// The values one, two and more steps ahead, each fed with the one before; `None` while it warms up. O(M) a step.
+    pub fn ahead(&self) -> Option<Ahead<'_, M>> {
+        (self.seen >= self.warm_up()).then_some(Ahead { model: self, lags: self.lags, last: self.last })
+    }
+
+    /// The value `horizon` steps ahead, at least 1; `None` while it warms up. O(horizon M).
     pub fn forecast(&self, horizon: usize) -> Option<f64> {
-        let (mut lags, mut last) = (self.lags, self.last);
-        let mut value = 0.0;
-        for _ in 0..horizon.max(1) {
-            let difference = dot(&self.weights, &lags);
-            lags.rotate_right(1);
-            lags[0] = difference;
-            value = difference;
-            for last in last[..self.settings.differences].iter_mut().rev() {
-                *last += value;
-                value = *last;
-            }
-        }
-        (self.seen >= self.warm_up() && value.is_finite()).then_some(value)
+        let mut ahead = self.ahead()?;
+        (1..horizon).for_each(|_| _ = ahead.step());
+        Some(ahead.step()).filter(|value| value.is_finite())
     }
 
     pub fn weights(&self) -> &[f64; M] {
@@ -143,6 +155,12 @@ impl<const M: usize> OnlineArima<M> {
         self.last.iter_mut().for_each(|last| state.f64(last));
         state.word(&mut self.seen);
     }
+}
+
+#[inline]
+fn push_front<const M: usize>(lags: &mut [f64; M], newest: f64) {
+    lags.copy_within(..M - 1, 1);
+    lags[0] = newest;
 }
 
 #[cfg(test)]

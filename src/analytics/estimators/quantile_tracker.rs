@@ -34,8 +34,24 @@ impl QuantileTracker {
             return false;
         }
         let is_above = score > self.quantile;
-        self.quantile += self.step * (f64::from(u8::from(is_above)) - self.miss);
+        self.answer(is_above, 1.0);
         is_above
+    }
+
+    /// Takes whether a score lay above the level that had been told of it, which may have been another then, in `pace`
+    /// steps at once.
+    ///
+    /// Where scores come late, as those of forecasts far ahead do, this is what keeps the share of what was told at its
+    /// promise: the sum of misses beyond it is how far the quantile went, by the step.
+    #[inline]
+    pub fn answer(&mut self, was_above: bool, pace: f64) {
+        self.quantile += pace * self.step * (f64::from(u8::from(was_above)) - self.miss);
+    }
+
+    /// Holds the quantile between two bounds.
+    #[inline]
+    pub fn hold(&mut self, least: f64, most: f64) {
+        self.quantile = self.quantile.clamp(least, most);
     }
 
     /// Visits every word of mutable state.

@@ -8,6 +8,7 @@
 //! their usual size, so that one wild value does not rewrite the model.
 //! Sources: Plackett, Some theorems in least squares (1950); Ljung, System Identification (1987).
 
+use crate::analytics::estimators::moments::weight_of_newest;
 use crate::analytics::rolling::state::State;
 
 /// How a model learns.
@@ -81,10 +82,7 @@ impl<const N: usize> Rls<N> {
     /// Learns that the model's answer to these inputs was off by `error` (target less prediction): for models
     /// whose weights enter the prediction otherwise than as a plain sum, with its gradient as the inputs.
     pub fn correct(&mut self, inputs: &[f64; N], error: f64) {
-        let mut reach = [0.0; N];
-        for (reach, row) in reach.iter_mut().zip(&self.covariance) {
-            *reach = dot(row, inputs);
-        }
+        let mut reach = spread(&self.covariance, inputs);
         let energy = dot(&reach, inputs);
         if !energy.is_finite() || !error.is_finite() {
             return;
@@ -127,7 +125,7 @@ impl<const N: usize> Rls<N> {
             }
             _ => error,
         };
-        let weight = SCALE_WEIGHT.max(1.0 / self.seen as f64);
+        let weight = weight_of_newest(SCALE_WEIGHT, self.seen);
         self.error_square += weight * (error * error - self.error_square);
         error
     }
@@ -184,6 +182,18 @@ fn diagonal<const N: usize>(value: f64) -> [[f64; N]; N] {
 #[inline]
 pub(super) fn dot<const N: usize>(left: &[f64; N], right: &[f64; N]) -> f64 {
     left.iter().zip(right).map(|(left, right)| left * right).sum()
+}
+
+/// A symmetric matrix times a vector: column by column, so that no addition waits for its neighbour's.
+#[inline]
+pub(super) fn spread<const N: usize>(matrix: &[[f64; N]; N], inputs: &[f64; N]) -> [f64; N] {
+    let mut reach = [0.0; N];
+    for (column, input) in matrix.iter().zip(inputs) {
+        for (reach, entry) in reach.iter_mut().zip(column) {
+            *reach += entry * input;
+        }
+    }
+    reach
 }
 
 #[cfg(test)]

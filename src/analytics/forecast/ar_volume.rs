@@ -4,6 +4,8 @@
 //! Against the long mean, each horizon directly. What is forecast is the median: half of the outcomes lie on
 //! either side, as far as the logarithms are symmetric.
 
+use crate::analytics::estimators::elementary::ln;
+use crate::analytics::estimators::moments::weight_of_newest;
 use crate::analytics::forecast::direct::Direct;
 use crate::analytics::forecast::forecaster::{Course, Forecaster, ForecasterEntry};
 use crate::analytics::forecast::ground::{FlowKind, Ground};
@@ -56,14 +58,13 @@ impl ArFlow {
 
 impl Forecaster for ArFlow {
     fn step(&mut self, ground: &Ground, said: &mut [f64]) {
-        let flow = self.kind.of(ground);
-        let value = self.kind.logarithm(ground, flow.value);
+        let value = self.kind.log_value(ground);
         self.seen += 1;
-        self.lags.rotate_right(1);
-        self.lags[0] = value;
+        let [newest, second, _] = self.lags;
+        self.lags = [value, newest, second];
         self.whole = (self.whole + 1).min(LAGS);
         for (mean, weight) in self.means.iter_mut().zip(WEIGHTS) {
-            *mean += weight.max(1.0 / self.seen as f64) * (value - *mean);
+            *mean += weight_of_newest(weight, self.seen) * (value - *mean);
         }
         if self.whole < LAGS {
             return;
@@ -73,9 +74,8 @@ impl Forecaster for ArFlow {
                 self.model.learn(k, |centre| sum - centre);
             }
         }
-        let centre = self.kind.logarithm(ground, flow.mean);
-        let range =
-            0.5 * libm::log((ground.range_variance() + 0.01 * ground.level()) / ground.level().max(1e-12));
+        let centre = self.kind.log_mean(ground);
+        let range = 0.5 * ln((ground.range_variance() + 0.01 * ground.level()) / ground.level().max(1e-12));
         let [a, b, c] = self.lags;
         let [fast, middle, slow] = self.means;
         let logs = [a, b, c, fast, middle, slow].map(|lag| (lag - centre).clamp(-FAR, FAR));

@@ -2,7 +2,6 @@
 
 use crate::analytics::forecast::forecaster::{Course, Forecaster, ForecasterEntry};
 use crate::analytics::forecast::ground::Ground;
-use crate::analytics::forecast::path::Path;
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::Target;
 
@@ -22,37 +21,31 @@ const PRIOR: f64 = 20.0;
 const WEIGHT: f64 = 1e-4;
 
 struct BaseRate {
-    path: Path,
     /// By horizon: the share, and how many outcomes there were.
     shares: Vec<(f64, u64)>,
 }
 
 impl BaseRate {
     fn new(course: &Course<'_>) -> Self {
-        Self { path: Path::new(course.horizons), shares: vec![(0.5, 0); course.horizons.len()] }
+        Self { shares: vec![(0.5, 0); course.horizons.len()] }
     }
 }
 
 impl Forecaster for BaseRate {
     fn step(&mut self, ground: &Ground, said: &mut [f64]) {
-        self.path.take(ground.log_return());
-        for ((said, (share, count)), &horizon) in said.iter_mut().zip(&mut self.shares).zip(ground.horizons())
-        {
-            if let Some(change) = self.path.change(horizon).filter(|&change| change != 0.0) {
+        for (k, (said, (share, count))) in said.iter_mut().zip(&mut self.shares).enumerate() {
+            if let Some(change) = ground.change(k).filter(|&change| change != 0.0) {
                 *count += 1;
-                let weight = WEIGHT.max(1.0 / (PRIOR * horizon as f64 + *count as f64));
+                let weight = WEIGHT.max(1.0 / (PRIOR * ground.horizons()[k] as f64 + *count as f64));
                 *share += weight * (f64::from(u8::from(change > 0.0)) - *share);
             }
             *said = *share;
         }
     }
 
-    fn interrupt(&mut self) {
-        self.path.interrupt();
-    }
+    fn interrupt(&mut self) {}
 
     fn state(&mut self, state: &mut State<'_>) {
-        self.path.state(state);
         for (share, count) in &mut self.shares {
             state.f64(share);
             state.word(count);

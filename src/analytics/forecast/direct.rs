@@ -8,6 +8,7 @@
 //! Sources: Plackett (1950); Marcellino, Stock and Watson, A comparison of direct and iterated multistep AR
 //! methods (2006).
 
+use crate::analytics::estimators::moments::weight_of_newest;
 use crate::analytics::estimators::rls::{Rls, RlsSettings};
 use crate::analytics::forecast::path::wrapped;
 use crate::analytics::rolling::state::State;
@@ -92,7 +93,7 @@ impl<const N: usize> Direct<N> {
         lane.learnt += 1;
         let usual = CLIP * lane.error_square.sqrt();
         let error = if lane.learnt > CLIP_AFTER { error.clamp(-usual, usual) } else { error };
-        lane.error_square += SIZE_WEIGHT.max(1.0 / lane.learnt as f64) * (error * error - lane.error_square);
+        lane.error_square += weight_of_newest(SIZE_WEIGHT, lane.learnt) * (error * error - lane.error_square);
         for (weight, gain) in lane.weights.iter_mut().zip(&example.gain) {
             *weight += gain * error;
         }

@@ -2,6 +2,7 @@
 //!
 //! Slower than RiskMetrics, and so ahead of it over an hour and more.
 
+use crate::analytics::estimators::elementary::ln;
 use crate::analytics::forecast::forecaster::{Forecaster, ForecasterEntry};
 use crate::analytics::forecast::ground::{Ground, VARIANCE_FLOOR};
 use crate::analytics::rolling::state::State;
@@ -33,7 +34,7 @@ impl Forecaster for EwmaVariance {
         if ground.seen() < WARM_UP as u64 {
             return;
         }
-        let variance = libm::log(self.variance.max(VARIANCE_FLOOR));
+        let variance = ln(self.variance.max(VARIANCE_FLOOR));
         for (k, said) in said.iter_mut().enumerate() {
             *said = variance + ground.log_horizon(k);
         }

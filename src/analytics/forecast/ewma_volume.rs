@@ -3,6 +3,7 @@
 //! The longer the horizon, the slower the mean. The logarithm of a sum lies above the sum of logarithms: by
 //! how much is followed as it goes, so that half of the outcomes lie on either side.
 
+use crate::analytics::estimators::moments::weight_of_newest;
 use crate::analytics::forecast::forecaster::{Course, Forecaster, ForecasterEntry};
 use crate::analytics::forecast::ground::{FlowKind, Ground};
 use crate::analytics::rolling::state::State;
@@ -55,10 +56,10 @@ impl EwmaFlow {
 
 impl Forecaster for EwmaFlow {
     fn step(&mut self, ground: &Ground, said: &mut [f64]) {
-        let value = self.kind.logarithm(ground, self.kind.of(ground).value);
+        let value = self.kind.log_value(ground);
         self.seen += 1;
         for (k, (lane, said)) in self.lanes.iter_mut().zip(said).enumerate() {
-            lane.mean += lane.weight.max(1.0 / self.seen as f64) * (value - lane.mean);
+            lane.mean += weight_of_newest(lane.weight, self.seen) * (value - lane.mean);
             let then = lane.means.push(lane.mean);
             if let (Some(then), Some(sum)) = (then, self.kind.log_sum(ground, k)) {
                 lane.lift += LIFT_STEP * (sum - then - lane.lift).clamp(-2.0, 2.0);

@@ -7,9 +7,10 @@
 
 use std::sync::Arc;
 
-use crate::analytics::forecast::bounds::{BoundsMethod, LEVEL};
+use crate::analytics::forecast::bounds::LEVEL;
 use crate::analytics::forecast::forecaster::{Course, ForecasterEntry};
 use crate::analytics::forecast::ground::{Bar, Ground};
+use crate::analytics::forecast::lane::Manner;
 use crate::analytics::forecast::panel::{MIXTURE, Panel, PanelPlan, Seat};
 use crate::analytics::rolling::state::State;
 use crate::domain::candle::{Candle, CandleState};
@@ -35,8 +36,8 @@ pub struct ForecastPlan {
     pub horizons: Vec<u32>,
     /// Members are told beside their mixture.
     pub all_models: bool,
-    pub method: BoundsMethod,
-    mixture: Option<Arc<str>>,
+    pub manner: Manner,
+    mixture: Arc<str>,
 }
 
 impl ForecastPlan {
@@ -62,17 +63,14 @@ impl ForecastPlan {
             panels: Target::ALL.into_iter().filter_map(panel).collect(),
             horizons: horizons.to_vec(),
             all_models: false,
-            method: BoundsMethod::default(),
-            mixture: Some(MIXTURE.into()),
+            manner: Manner::default(),
+            mixture: MIXTURE.into(),
         }
     }
 
     /// The name of a model by its place: the mixture stands behind the members.
-    fn name(&self, panel: &PanelPlan, model: usize) -> Arc<str> {
-        match panel.members.get(model) {
-            Some(seat) => seat.name.clone(),
-            None => self.mixture.clone().unwrap_or_else(|| MIXTURE.into()),
-        }
+    fn name<'a>(&'a self, panel: &'a PanelPlan, model: usize) -> &'a Arc<str> {
+        panel.members.get(model).map_or(&self.mixture, |seat| &seat.name)
     }
 }
 
@@ -82,12 +80,33 @@ pub struct Tellings {
     pub outcomes: Vec<Outcome>,
     pub forecasts: Vec<Forecast>,
     pub scores: Vec<ModelScore>,
+    names: [Names; 2],
+}
+
+/// The names that what was told of the last candle held, the first on top: what is told of the next one takes them
+/// over, for to count who holds a name, up and down, costs more than most models.
+#[derive(Clone, Debug, Default)]
+struct Names(Vec<Arc<str>>);
+
+impl Names {
+    fn take(&mut self, name: &Arc<str>) -> Arc<str> {
+        match self.0.pop() {
+            Some(kept) if Arc::ptr_eq(&kept, name) => kept,
+            _ => name.clone(),
+        }
+    }
+
+    fn keep(&mut self, names: impl DoubleEndedIterator<Item = Arc<str>>) {
+        self.0.clear();
+        self.0.extend(names.rev());
+    }
 }
 
 impl Tellings {
     pub fn clear(&mut self) {
-        self.outcomes.clear();
-        self.forecasts.clear();
+        let [of_outcomes, of_forecasts] = &mut self.names;
+        of_outcomes.keep(self.outcomes.drain(..).map(|outcome| outcome.model));
+        of_forecasts.keep(self.forecasts.drain(..).map(|forecast| forecast.model));
         self.scores.clear();
     }
 }
@@ -119,13 +138,13 @@ impl Forecasts {
         let mut ground = Ground::new(time, &plan.horizons);
         plan.panels.iter().for_each(|panel| ground.look_at(panel.target));
         let course = Course { interval: time, horizons: ground.horizons() };
-        let panels = plan.panels.iter().map(|panel| Panel::new(panel, &course, plan.method)).collect();
+        let panels = plan.panels.iter().map(|panel| Panel::new(panel, &course, plan.manner)).collect();
         let seeds = plan.panels.iter().map(|panel| {
             let models = 0..=panel.members.len();
             let of = |model: usize| {
                 let name = plan.name(panel, model);
                 let seed = &seed;
-                plan.horizons.iter().map(move |&horizon| seed(panel.target, &name, horizon).0)
+                plan.horizons.iter().map(move |&horizon| seed(panel.target, name, horizon).0)
             };
             models.flat_map(of).collect()
         });
@@ -173,16 +192,17 @@ impl Forecasts {
         let ahead = |from: UnixNanos, k: usize| {
             UnixNanos(from.0.saturating_add(nanos.saturating_mul(i64::from(plan.horizons[k]))))
         };
+        let Tellings { outcomes, forecasts, names: [of_outcomes, of_forecasts], .. } = out;
         for ((panel, seats), seeds) in self.panels.iter_mut().zip(&plan.panels).zip(&self.seeds) {
             let target = seats.target;
             panel.learn(&self.ground, |k, came| {
                 for model in 0..=seats.members.len() {
                     let Some(role) = came.role(model) else { continue };
-                    out.outcomes.push(Outcome {
+                    outcomes.push(Outcome {
                         id: id_of(seeds[model * horizons + k], came.made_at),
                         interval,
                         target,
-                        model: plan.name(seats, model),
+                        model: of_outcomes.take(plan.name(seats, model)),
                         role,
                         horizon: plan.horizons[k],
                         made_at: came.made_at,
@@ -193,11 +213,11 @@ impl Forecasts {
             });
             panel.say(&self.ground, is_told, plan.all_models, |told| {
                 let saying = told.saying;
-                out.forecasts.push(Forecast {
+                forecasts.push(Forecast {
                     id: id_of(seeds[told.model * horizons + told.k], bar.close_at),
                     interval,
                     target,
-                    model: plan.name(seats, told.model),
+                    model: of_forecasts.take(plan.name(seats, told.model)),
                     role: saying.role,
                     horizon: plan.horizons[told.k],
                     made_at: bar.close_at,
@@ -227,7 +247,7 @@ impl Forecasts {
                     at,
                     interval: self.interval,
                     target: seats.target,
-                    model: plan.name(seats, model),
+                    model: plan.name(seats, model).clone(),
                     role: Role::Online,
                     horizon: plan.horizons[k],
                     scored: 0,
@@ -287,15 +307,17 @@ fn id_of(seed: u64, made_at: UnixNanos) -> InsightId {
 mod tests {
     use super::*;
     use crate::analytics::forecast::FORECASTERS;
+    use crate::analytics::forecast::bounds::BoundsMethod;
+    use crate::analytics::forecast::mixing::Mixing;
     use crate::analytics::indicators::trial::Random;
     use crate::domain::candle::{Ohlc, Origin};
     use crate::domain::decimal::{Decimal, Price, Volume};
 
     const MINUTE: i64 = 60_000_000_000;
 
-    fn plan(all_models: bool, method: BoundsMethod, horizons: &[u32]) -> ForecastPlan {
+    fn plan(all_models: bool, manner: Manner, horizons: &[u32]) -> ForecastPlan {
         let chosen: Vec<_> = FORECASTERS.iter().collect();
-        ForecastPlan { all_models, method, ..ForecastPlan::new(&chosen, FORECASTERS, horizons) }
+        ForecastPlan { all_models, manner, ..ForecastPlan::new(&chosen, FORECASTERS, horizons) }
     }
 
     fn forecasts(plan: &ForecastPlan) -> Forecasts {
@@ -362,8 +384,8 @@ mod tests {
 
     #[test]
     fn saving_in_the_middle_changes_nothing() {
-        for method in BoundsMethod::ALL {
-            let plan = plan(true, method, &[1, 4]);
+        for (bounds, mixing) in BoundsMethod::ALL.into_iter().zip(Mixing::ALL) {
+            let plan = plan(true, Manner { bounds, mixing }, &[1, 4]);
             let candles = walk(2_600);
             let mut one = forecasts(&plan);
             let mut others: Vec<Forecasts> = Vec::new();
@@ -391,7 +413,7 @@ mod tests {
 
     #[test]
     fn every_forecast_has_one_outcome_unless_a_hole_lies_between() {
-        let plan = plan(false, BoundsMethod::default(), &[1, 7]);
+        let plan = plan(false, Manner::default(), &[1, 7]);
         let mut forecasts = forecasts(&plan);
         let mut waiting: Vec<Forecast> = Vec::new();
         let (mut came, mut lost) = (0, 0);
@@ -418,7 +440,7 @@ mod tests {
 
     #[test]
     fn scores_are_told_now_and_then_and_say_who_is_demoted() {
-        let plan = plan(false, BoundsMethod::default(), &[1]);
+        let plan = plan(false, Manner::default(), &[1]);
         let mut forecasts = forecasts(&plan);
         let mut told = Vec::new();
         for minute in 0..=1_000 {
@@ -444,7 +466,7 @@ mod tests {
 
     #[test]
     fn a_market_that_stands_still_has_finite_forecasts() {
-        let plan = plan(true, BoundsMethod::default(), &[1, 3]);
+        let plan = plan(true, Manner::default(), &[1, 3]);
         let mut forecasts = forecasts(&plan);
         for minute in 0..600 {
             let out = take(&mut forecasts, &plan, &candle(minute, 1, CandleState::Traded, 100, 1));

@@ -6,7 +6,7 @@
 use crate::analytics::estimators::ftrl::{Ftrl, FtrlSettings};
 use crate::analytics::forecast::forecaster::{Course, Forecaster, ForecasterEntry};
 use crate::analytics::forecast::ground::{Ground, LEANINGS};
-use crate::analytics::forecast::path::{Path, wrapped};
+use crate::analytics::forecast::path::wrapped;
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::Target;
 
@@ -25,7 +25,6 @@ const SETTINGS: FtrlSettings = FtrlSettings { alpha: 0.05, beta: 1.0, l1: 1.0, l
 
 struct Leader {
     lanes: Vec<Lane>,
-    path: Path,
     /// Of the last candles, as many as the longest horizon, in a ring.
     inputs: Box<[[f64; LEANINGS]]>,
     next: usize,
@@ -46,7 +45,6 @@ impl Leader {
         };
         Self {
             lanes: course.horizons.iter().map(lane).collect(),
-            path: Path::new(course.horizons),
             inputs: vec![[0.0; LEANINGS]; longest].into(),
             next: 0,
             len: 0,
@@ -56,11 +54,10 @@ impl Leader {
 
 impl Forecaster for Leader {
     fn step(&mut self, ground: &Ground, said: &mut [f64]) {
-        self.path.take(ground.log_return());
         let room = self.inputs.len();
-        for (lane, &horizon) in self.lanes.iter_mut().zip(ground.horizons()) {
+        for (k, (lane, &horizon)) in self.lanes.iter_mut().zip(ground.horizons()).enumerate() {
             if self.len >= horizon
-                && let Some(change) = self.path.change(horizon).filter(|&change| change != 0.0)
+                && let Some(change) = ground.change(k).filter(|&change| change != 0.0)
             {
                 let then = &self.inputs[wrapped(self.next + room - horizon, room)];
                 lane.model.learn(then, change > 0.0);
@@ -68,18 +65,17 @@ impl Forecaster for Leader {
             }
         }
         let inputs = ground.leanings();
-        self.inputs[self.next] = inputs;
+        self.inputs[self.next] = *inputs;
         self.next = wrapped(self.next + 1, room);
         self.len = (self.len + 1).min(room);
         for (said, lane) in said.iter_mut().zip(&self.lanes) {
             if lane.learnt >= WARM_UP as u64 {
-                *said = lane.model.predict(&inputs);
+                *said = lane.model.predict(inputs);
             }
         }
     }
 
     fn interrupt(&mut self) {
-        self.path.interrupt();
         self.len = 0;
     }
 
@@ -88,7 +84,6 @@ impl Forecaster for Leader {
             lane.model.state(state);
             state.word(&mut lane.learnt);
         }
-        self.path.state(state);
         let room = self.inputs.len();
         state.index(&mut self.next, room - 1);
         state.index(&mut self.len, room);

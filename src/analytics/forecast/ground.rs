@@ -4,6 +4,8 @@
 //! traded in stands for a price that stayed and for no volume. After a hole it begins anew, but for the slow
 //! means: what lies in a hole is not known, and no sum goes over it.
 
+use crate::analytics::estimators::elementary::ln;
+use crate::analytics::forecast::path::Path;
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::sum::Sum;
 use crate::domain::candle::Candle;
@@ -56,7 +58,7 @@ impl Bar {
         Some(Self {
             close_at: candle.close_at,
             close: prices.close.decimal().to_f64(),
-            range: libm::log(prices.high.decimal().to_f64() / prices.low.decimal().to_f64()),
+            range: ln(prices.high.decimal().to_f64() / prices.low.decimal().to_f64()),
             volume,
             trades: candle.trade_count.map(|count| count as f64),
             taker_imbalance: candle.taker_buy_volume.map(|bought| 2.0 * bought.to_f64() / volume - 1.0),
@@ -72,18 +74,25 @@ pub struct Flow {
     /// Slow mean, above 0 from the first traded candle on.
     pub mean: f64,
     sums: Vec<Sum>,
-    /// Their logarithms, made once for all who look; not a number where a sum is not whole. Follow from the rest.
+    /// The sums and their logarithms, made once for all who look; not a number where a sum is not whole. Follow from
+    /// the rest, as do the logarithms of value and mean.
+    totals: Box<[f64]>,
     logarithms: Box<[f64]>,
+    log_value: f64,
+    log_mean: f64,
     /// Nothing was taken since the last hole.
     is_clear: bool,
 }
 
-/// Targets whose logarithms somebody looks at.
+/// What somebody looks at.
 #[derive(Clone, Copy, Debug, Default)]
 struct Looked {
     variance: bool,
+    /// The sums' logarithms of either flow; and whether at the volume's at all.
     volume: bool,
     trades: bool,
+    any_volume: bool,
+    direction: bool,
 }
 
 /// The ground of one interval of one instrument.
@@ -93,15 +102,19 @@ pub struct Ground {
     horizons: Box<[usize]>,
     log_horizons: Box<[f64]>,
     looked: Looked,
-    /// By horizon, of the candle: whether targets that do not overlap begin after it, and the logarithm of the
-    /// realised variance. Follow from the rest.
+    /// By horizon, of the candle: whether targets that do not overlap begin after it, the return over the last
+    /// candles, the realised variance and its logarithm. Follow from the rest, as do the leanings.
     begins: Box<[bool]>,
+    changes: Box<[f64]>,
+    realized: Box<[f64]>,
     log_realized: Box<[f64]>,
+    leanings: [f64; LEANINGS],
     /// The candle that was taken last; `None` at the beginning and after a hole.
     last: Option<Bar>,
     /// Candles taken with a candle before them, holes forgotten.
     seen: u64,
     log_return: f64,
+    path: Path,
     /// Exponentially weighted means of squared returns: the one before the candle, and with it.
     variance_before: f64,
     variance: f64,
@@ -119,19 +132,31 @@ pub struct Ground {
 
 impl Flow {
     fn new(horizons: &[usize]) -> Self {
-        let logarithms = vec![f64::NAN; horizons.len()].into();
-        Self { value: 0.0, mean: 0.0, sums: sums(horizons), logarithms, is_clear: true }
+        Self {
+            value: 0.0,
+            mean: 0.0,
+            sums: sums(horizons),
+            totals: vec![f64::NAN; horizons.len()].into(),
+            logarithms: vec![f64::NAN; horizons.len()].into(),
+            log_value: 0.0,
+            log_mean: 0.0,
+            is_clear: true,
+        }
     }
 
     fn take(&mut self, value: f64, weight: f64) {
         self.value = value;
         self.is_clear = false;
         self.mean += weight * (value - self.mean);
-        self.sums.iter_mut().for_each(|sum| sum.push(value));
+        for (total, sum) in self.totals.iter_mut().zip(&mut self.sums) {
+            sum.push(value);
+            *total = whole(sum).unwrap_or(f64::NAN);
+        }
     }
 
     fn interrupt(&mut self, horizons: &[usize]) {
         if !self.is_clear {
+            self.totals.fill(f64::NAN);
             (self.sums, self.is_clear) = (sums(horizons), true);
         }
     }
@@ -148,6 +173,11 @@ fn sums(horizons: &[usize]) -> Vec<Sum> {
     horizons.iter().map(|&horizon| Sum::new(horizon)).collect()
 }
 
+#[inline]
+fn known(number: f64) -> Option<f64> {
+    (!number.is_nan()).then_some(number)
+}
+
 fn whole(sum: &Sum) -> Option<f64> {
     sum.is_full().then(|| sum.sum())
 }
@@ -158,13 +188,17 @@ impl Ground {
         let horizons: Box<[usize]> = horizons.iter().map(|&horizon| horizon as usize).collect();
         Self {
             interval,
-            log_horizons: horizons.iter().map(|&horizon| libm::log(horizon as f64)).collect(),
+            log_horizons: horizons.iter().map(|&horizon| ln(horizon as f64)).collect(),
             looked: Looked::default(),
             begins: vec![false; horizons.len()].into(),
+            changes: vec![f64::NAN; horizons.len()].into(),
+            realized: vec![f64::NAN; horizons.len()].into(),
             log_realized: vec![f64::NAN; horizons.len()].into(),
+            leanings: [0.0; LEANINGS],
             last: None,
             seen: 0,
             log_return: 0.0,
+            path: Path::new(&horizons),
             variance_before: 0.0,
             variance: 0.0,
             range_variance: 0.0,
@@ -178,14 +212,17 @@ impl Ground {
         }
     }
 
-    /// Somebody looks at logarithms of that target.
+    /// Somebody forecasts that target.
     pub fn look_at(&mut self, target: Target) {
+        let looked = &mut self.looked;
         match target {
-            Target::RealizedVariance => self.looked.variance = true,
-            Target::Volume => self.looked.volume = true,
-            Target::TradeCount => self.looked.trades = true,
-            Target::Price | Target::Direction => {}
+            Target::RealizedVariance => looked.variance = true,
+            Target::Volume => looked.volume = true,
+            Target::TradeCount => looked.trades = true,
+            Target::Direction => looked.direction = true,
+            Target::Price => {}
         }
+        looked.any_volume = looked.variance || looked.volume || looked.direction;
     }
 
     /// Whether a candle that closes then is the next one, or the first one after a hole.
@@ -200,21 +237,26 @@ impl Ground {
         self.seen += 1;
         let fresh = 1.0 / self.seen as f64;
         let slow = SLOW_WEIGHT.max(fresh);
-        self.log_return = if bar.close == before.close { 0.0 } else { libm::log(bar.close / before.close) };
+        self.log_return = if bar.close == before.close { 0.0 } else { ln(bar.close / before.close) };
+        self.path.take(self.log_return);
         let square = self.log_return * self.log_return;
         self.variance_before = if self.seen == 1 { square } else { self.variance };
         self.variance += VOLATILITY_WEIGHT.max(fresh) * (square - self.variance);
         self.range_variance = bar.range * bar.range / PARKINSON;
         self.level += slow * (0.5 * (square + self.range_variance) - self.level);
-        self.squares.iter_mut().for_each(|sum| sum.push(square));
+        for (k, sum) in self.squares.iter_mut().enumerate() {
+            sum.push(square);
+            let floor = self.horizons[k] as f64 * VARIANCE_FLOOR;
+            self.realized[k] = whole(sum).map_or(f64::NAN, |sum| sum.max(floor));
+        }
         self.volume.take(bar.volume, slow);
         match bar.trades {
             Some(trades) => self.trades.take(trades, slow),
             None => self.trades.interrupt(&self.horizons),
         }
         let scaled = (self.log_return / self.volatility_before()).clamp(-LEAN_MAX, LEAN_MAX);
-        self.scaled.rotate_right(1);
-        self.scaled[0] = scaled;
+        let [newest, second, _] = self.scaled;
+        self.scaled = [scaled, newest, second];
         for (lean, span) in self.leans.iter_mut().zip(LEAN_SPANS) {
             *lean += 2.0 / (span + 1.0) * (scaled - *lean);
         }
@@ -228,25 +270,49 @@ impl Ground {
         for (begins, &horizon) in self.begins.iter_mut().zip(&self.horizons) {
             *begins = horizon == 1 || place.rem_euclid(horizon as i64) == 0;
         }
-        for k in 0..self.horizons.len() {
-            if self.looked.variance {
-                self.log_realized[k] = self.realized(k).map_or(f64::NAN, libm::log);
+        for (change, &horizon) in self.changes.iter_mut().zip(&self.horizons) {
+            *change = self.path.change(horizon).unwrap_or(f64::NAN);
+        }
+        if self.looked.variance {
+            for k in 0..self.horizons.len() {
+                self.log_realized[k] = self.realized(k).map_or(f64::NAN, ln);
             }
-            for (kind, is_looked_at) in
-                [(FlowKind::Volume, self.looked.volume), (FlowKind::Trades, self.looked.trades)]
-            {
-                if is_looked_at {
-                    let logarithm = kind.of(self).sum(k).map_or(f64::NAN, |sum| kind.logarithm(self, sum));
-                    kind.of_mut(self).logarithms[k] = logarithm;
-                }
-            }
+        }
+        if self.looked.any_volume {
+            self.take_logarithms(FlowKind::Volume, self.looked.volume);
+        }
+        if self.looked.trades {
+            self.take_logarithms(FlowKind::Trades, true);
+        }
+        if self.looked.direction {
+            self.leanings = self.lean();
+        }
+    }
+
+    /// `and_sums`: not of value and mean alone.
+    fn take_logarithms(&mut self, kind: FlowKind, and_sums: bool) {
+        let flow = kind.of(self);
+        let (value, mean) = (kind.logarithm(self, flow.value), kind.logarithm(self, flow.mean));
+        let flow = kind.of_mut(self);
+        (flow.log_value, flow.log_mean) = (value, mean);
+        let sums = if and_sums { self.horizons.len() } else { 0 };
+        for k in 0..sums {
+            let logarithm = match kind.of(self).sum(k) {
+                // A sum of one.
+                Some(_) if self.horizons[k] == 1 => value,
+                Some(sum) => kind.logarithm(self, sum),
+                None => f64::NAN,
+            };
+            kind.of_mut(self).logarithms[k] = logarithm;
         }
     }
 
     /// A hole lies before the next candle.
     pub fn interrupt(&mut self) {
         self.last = None;
+        self.path.interrupt();
         self.squares = sums(&self.horizons);
+        self.realized.fill(f64::NAN);
         self.volume.interrupt(&self.horizons);
         self.trades.interrupt(&self.horizons);
         self.leans = [0.0; LEAN_SPANS.len()];
@@ -304,6 +370,12 @@ impl Ground {
         self.log_return
     }
 
+    /// ln(close / close before) over the last candles of horizon `k`; `None` until there are as many.
+    #[inline]
+    pub fn change(&self, k: usize) -> Option<f64> {
+        known(self.changes[k])
+    }
+
     /// Expected of the next candle: the root of the exponentially weighted mean of squared returns.
     pub fn volatility(&self) -> f64 {
         self.variance.max(VARIANCE_FLOOR).sqrt()
@@ -325,14 +397,15 @@ impl Ground {
     }
 
     /// Sum of squared returns of the last candles of horizon `k`; `None` until there are as many.
+    #[inline]
     pub fn realized(&self, k: usize) -> Option<f64> {
-        whole(&self.squares[k]).map(|sum| sum.max(self.horizons[k] as f64 * VARIANCE_FLOOR))
+        known(self.realized[k])
     }
 
     /// Its logarithm, where a variance is looked at.
     #[inline]
     pub fn log_realized(&self, k: usize) -> Option<f64> {
-        Some(self.log_realized[k]).filter(|logarithm| !logarithm.is_nan())
+        known(self.log_realized[k])
     }
 
     /// Base currency traded.
@@ -345,18 +418,19 @@ impl Ground {
         &self.trades
     }
 
-    /// What direction may be learnt from: a constant, the last three returns and three means of returns by
-    /// volatility, taker imbalance, log volume against its mean, range against what the volatility explains.
-    pub fn leanings(&self) -> [f64; LEANINGS] {
-        let bar = self.bar();
+    /// What direction may be learnt from, where one is forecast: a constant, the last three returns and three means of
+    /// returns by volatility, taker imbalance, log volume against its mean, range against what the volatility
+    /// explains.
+    pub fn leanings(&self) -> &[f64; LEANINGS] {
+        &self.leanings
+    }
+
+    fn lean(&self) -> [f64; LEANINGS] {
         let [a, b, c] = self.scaled;
-        let roots = LEAN_SPANS.map(f64::sqrt);
-        let [short, middle, long] = std::array::from_fn(|i| self.leans[i] * roots[i]);
-        let volume = libm::log(
-            self.volume.floored(bar.volume, VOLUME_FLOOR) / self.volume.mean.max(f64::MIN_POSITIVE),
-        );
+        let [short, middle, long] = std::array::from_fn(|i| self.leans[i] * LEAN_SPANS[i].sqrt());
+        let volume = self.volume.log_value - self.volume.log_mean;
         let range = (self.range_variance.sqrt() / self.volatility_before()).min(LEAN_MAX) - 1.0;
-        let imbalance = bar.taker_imbalance.unwrap_or(0.0);
+        let imbalance = self.bar().taker_imbalance.unwrap_or(0.0);
         [1.0, a, b, c, short, middle, long, imbalance, volume.clamp(-LEAN_MAX, LEAN_MAX), range]
     }
 
@@ -393,6 +467,7 @@ impl Ground {
         for number in numbers {
             state.f64(number);
         }
+        self.path.state(state);
         self.squares.iter_mut().for_each(|sum| sum.state(state));
         self.volume.state(state);
         self.trades.state(state);
@@ -402,8 +477,9 @@ impl Ground {
 
 impl Flow {
     /// Of the last candles of horizon `k`; `None` until there are as many.
+    #[inline]
     pub fn sum(&self, k: usize) -> Option<f64> {
-        whole(&self.sums[k])
+        known(self.totals[k])
     }
 
     fn floored(&self, value: f64, share: f64) -> f64 {
@@ -433,11 +509,22 @@ impl FlowKind {
         }
     }
 
+    /// ln of what the candle had, and of the slow mean, where somebody looks at the flow.
+    #[inline]
+    pub fn log_value(self, ground: &Ground) -> f64 {
+        self.of(ground).log_value
+    }
+
+    #[inline]
+    pub fn log_mean(self, ground: &Ground) -> f64 {
+        self.of(ground).log_mean
+    }
+
     /// ln of an amount; of what is next to nothing the logarithm of a floor: a hundredth of the mean candle's volume,
     /// half a trade.
-    pub fn logarithm(self, ground: &Ground, amount: f64) -> f64 {
+    fn logarithm(self, ground: &Ground, amount: f64) -> f64 {
         let flow = self.of(ground);
-        libm::log(match self {
+        ln(match self {
             Self::Volume => flow.floored(amount, VOLUME_FLOOR),
             Self::Trades => amount.max(TRADES_FLOOR),
         })
@@ -455,7 +542,7 @@ impl FlowKind {
     /// many.
     #[inline]
     pub fn log_sum(self, ground: &Ground, k: usize) -> Option<f64> {
-        Some(self.of(ground).logarithms[k]).filter(|logarithm| !logarithm.is_nan())
+        known(self.of(ground).logarithms[k])
     }
 }
 
@@ -492,7 +579,7 @@ pub mod tests {
         let square = |a: f64, b: f64| libm::log(a / b) * libm::log(a / b);
         let expected = square(101.0, 100.0) + square(102.0, 101.0) + square(103.0, 102.0);
         assert!((ground.realized(1).unwrap() - expected).abs() < 1e-18);
-        assert_eq!(FlowKind::Trades.log_sum(&ground, 0), Some(libm::log(3.0)));
+        assert_eq!(FlowKind::Trades.log_sum(&ground, 0), Some(ln(3.0)));
         assert!(!ground.is_next(bar(9, 100.0).close_at), "five candles were never told");
         ground.interrupt();
         assert!(!ground.take(&bar(9, 100.0)));
@@ -508,7 +595,7 @@ pub mod tests {
         (0..50).for_each(|minute| _ = ground.take(&quiet(minute)));
         assert!(ground.leanings().iter().all(|number| number.is_finite()), "{:?}", ground.leanings());
         assert!(FlowKind::Volume.log_sum(&ground, 1).unwrap().is_finite());
-        assert_eq!(FlowKind::Trades.log_sum(&ground, 1), Some(libm::log(0.5)));
+        assert_eq!(FlowKind::Trades.log_sum(&ground, 1), Some(ln(0.5)));
         assert!(ground.volatility() > 0.0);
     }
 

@@ -8,6 +8,8 @@
 //! a candle that did not move would drown all others.
 //! Sources: Corsi, A simple approximate long-memory model of realized volatility (2009); Parkinson (1980).
 
+use crate::analytics::estimators::elementary::{exp, ln};
+use crate::analytics::estimators::moments::weight_of_newest;
 use crate::analytics::forecast::direct::Direct;
 use crate::analytics::forecast::forecaster::{Course, Forecaster, ForecasterEntry};
 use crate::analytics::forecast::ground::{FlowKind, Ground, LOG_VARIANCE_FLOOR, VARIANCE_FLOOR};
@@ -66,25 +68,24 @@ impl Forecaster for Har {
         for (k, &horizon) in ground.horizons().iter().enumerate() {
             let Some(realized) = ground.realized(k) else { continue };
             let a_candle = realized / horizon as f64;
-            let outcome = libm::log(a_candle + lift) - CENTRE;
+            let outcome = ln(a_candle + lift) - CENTRE;
             let Some(before) = self.model.learn(k, |_| outcome) else { continue };
-            let ratio = (a_candle / libm::exp(before + CENTRE)).min(RATIO_MAX);
+            let ratio = (a_candle / exp(before + CENTRE)).min(RATIO_MAX);
             let (mean, count) = &mut self.ratios[k];
             *count += 1;
-            *mean += RATIO_WEIGHT.max(1.0 / *count as f64) * (ratio - *mean);
+            *mean += weight_of_newest(RATIO_WEIGHT, *count) * (ratio - *mean);
         }
         let mut inputs = [1.0; 8];
         for (input, mean) in inputs[1..7].iter_mut().zip(self.means) {
-            *input = libm::log(mean + lift) - CENTRE;
+            *input = ln(mean + lift) - CENTRE;
         }
-        let (volume, flow) = (FlowKind::Volume, ground.volume());
-        inputs[7] = (volume.logarithm(ground, flow.value) - volume.logarithm(ground, flow.mean))
-            .clamp(-VOLUME_MAX, VOLUME_MAX);
+        let volume = FlowKind::Volume.log_value(ground) - FlowKind::Volume.log_mean(ground);
+        inputs[7] = volume.clamp(-VOLUME_MAX, VOLUME_MAX);
         self.model.take(&inputs, 0.0);
         for (k, said) in said.iter_mut().enumerate() {
             if let Some(expected) = self.model.say(k) {
                 let ratio = self.ratios[k].0.clamp(RATIO_RANGE.0, RATIO_RANGE.1);
-                let a_candle = (expected + CENTRE + libm::log(ratio)).max(LOG_VARIANCE_FLOOR);
+                let a_candle = (expected + CENTRE + ln(ratio)).max(LOG_VARIANCE_FLOOR);
                 *said = a_candle + ground.log_horizon(k);
             }
         }

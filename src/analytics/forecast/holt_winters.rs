@@ -45,11 +45,9 @@ impl Forecaster for DailyReturns {
         self.model.learn(ground.log_return());
         let (mut sum, mut ahead) = (0.0, 0);
         for (said, &horizon) in said.iter_mut().zip(ground.horizons()) {
-            while ahead < horizon {
-                ahead += 1;
-                let Some(expected) = self.model.forecast(ahead) else { return };
-                sum += expected;
-            }
+            let Some(expected) = self.model.sum_ahead(ahead, horizon) else { return };
+            sum += expected;
+            ahead = horizon;
             *said = sum;
         }
     }

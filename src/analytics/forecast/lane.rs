@@ -1,29 +1,26 @@
 //! One target at one horizon: what its models said, what came, and what follows from both.
 //!
 //! Members are weighed by fixed share: exponentials of their losses, and at each step a little of all weight
-//! given out evenly, so that another may take over within some hundred outcomes. AdaNormalHedge, which has no
-//! rate to choose, was tried: it forgot the first day, when the better models were still learning, too slowly
-//! (its loss on the variance of fifteen minutes was a tenth higher). The mixture is the weighted mean in the
-//! measure, of a variance or a volume that of logarithms. It leans on members in good standing alone; where
-//! their mean does not beat the baseline, the baseline's forecast is told in its place.
+//! given out evenly, so that another may take over within some hundred outcomes; or by AdaNormalHedge ([`Mixing`]).
+//! The mixture is the weighted mean in the measure, of a variance or a volume that of logarithms. It leans on members
+//! in good standing alone; where their mean does not beat the baseline, the baseline's forecast is told in its place.
 //!
 //! Members are scored, and weights moved, at every `horizon`-th candle, at which targets do not overlap;
 //! the interval of what is told learns at every candle.
 
-use crate::analytics::estimators::experts::{FixedShare, fill_silent};
+use crate::analytics::estimators::experts::fill_silent;
+use crate::analytics::estimators::moments::weight_of_newest;
 use crate::analytics::estimators::scores::direction::wilson;
-use crate::analytics::forecast::bounds::{Bounds, BoundsMethod};
+use crate::analytics::forecast::bounds::{Bounds, BoundsMethod, Place};
 use crate::analytics::forecast::ground::Ground;
 use crate::analytics::forecast::measure::Terms;
+use crate::analytics::forecast::mixing::{Mixing, Weights};
 use crate::analytics::forecast::path::wrapped;
 use crate::analytics::forecast::record::{Case, JUDGED_FROM, Record};
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::{Role, Target};
 use crate::domain::time::{NANOS_PER_DAY, UnixNanos};
 
-/// Of the exponentials of losses, which lie in 0 to 1; and the share of all weight that is given out evenly.
-const RATE: f64 = 1.0;
-const SHARE: f64 = 0.005;
 /// Weight of the newest loss of the blend.
 const BLEND_WEIGHT: f64 = 0.002;
 /// The intervals of members are scored at one candle in so many at least, and only where targets begin.
@@ -32,6 +29,15 @@ const INTERVALS_EVERY: usize = 5;
 const Z_90: f64 = 1.644_853_626_951_472_2;
 /// The baseline's place among the members.
 pub const BASELINE: usize = 0;
+
+/// How a panel goes about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// How intervals are made.
+    pub bounds: BoundsMethod,
+    /// How members are weighed.
+    pub mixing: Mixing,
+}
 
 /// A forecast in values.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -112,7 +118,7 @@ pub struct Lane {
     /// Of the members, and of the mixture behind them.
     records: Vec<Record>,
     contest: Contest,
-    experts: FixedShare,
+    experts: Weights,
     /// Scratch.
     losses: Box<[f64]>,
     spoke: Box<[bool]>,
@@ -120,23 +126,25 @@ pub struct Lane {
 
 impl Lane {
     /// `members`: the baseline first.
-    pub fn new(target: Target, horizon: usize, members: usize, method: BoundsMethod) -> Self {
+    pub fn new(target: Target, horizon: usize, members: usize, manner: Manner) -> Self {
         assert!(members < MODELS_MAX, "a panel has at most {} members", MODELS_MAX - 1);
         let terms = Terms::of(target);
         Self {
             terms,
             horizon,
-            bounds: Bounds::new(method, horizon, terms.reach(horizon)),
+            bounds: Bounds::new(manner.bounds, horizon, terms.reach(horizon)),
             pending: vec![BLANK; horizon].into(),
             next: 0,
             len: 0,
             open: vec![f64::NAN; members + 1].into(),
             opened: None,
             before: None,
-            member_bounds: (0..members).map(|_| Bounds::new(method, 1, terms.reach(horizon))).collect(),
+            member_bounds: (0..members)
+                .map(|_| Bounds::new(manner.bounds, 1, terms.reach(horizon)))
+                .collect(),
             records: (0..=members).map(|model| Record::new(terms, model == BASELINE)).collect(),
             contest: Contest::default(),
-            experts: FixedShare::new(members, RATE, SHARE),
+            experts: manner.mixing.among(members),
             losses: vec![0.0; members].into(),
             spoke: vec![false; members].into(),
         }
@@ -158,7 +166,7 @@ impl Lane {
             && then.said.is_finite()
             && self.terms.target != Target::Direction
         {
-            self.bounds.learn((outcome - then.said) / then.scale);
+            self.bounds.learn(Place::of(actual, then.interval), (outcome - then.said) / then.scale);
             let mixture = self.members();
             self.records[mixture].learn_interval(actual, then.interval, day(ground));
         }
@@ -203,7 +211,7 @@ impl Lane {
                 let interval = self.member_bounds[model].interval();
                 let interval = terms.bounds(ground, interval.map(|error| said + error * opened.scale), close);
                 record.learn_interval(actual, interval, day(ground));
-                self.member_bounds[model].learn((outcome - said) / opened.scale);
+                self.member_bounds[model].learn(Place::of(actual, interval), (outcome - said) / opened.scale);
             }
         }
         let blend = self.open[members];
@@ -212,11 +220,11 @@ impl Lane {
         if blend_loss.is_finite() && baseline_loss.is_finite() {
             let contest = &mut self.contest;
             contest.count += 1;
-            let weight = BLEND_WEIGHT.max(1.0 / contest.count as f64);
+            let weight = weight_of_newest(BLEND_WEIGHT, contest.count);
             contest.loss += weight * (blend_loss - contest.loss);
             contest.baseline_loss += weight * (baseline_loss - contest.baseline_loss);
         }
-        if fill_silent(&mut self.losses, &self.spoke, self.experts.weights()) {
+        if fill_silent(&mut self.losses, &self.spoke, self.experts.of_members()) {
             self.experts.learn(&self.losses);
         }
     }
@@ -248,7 +256,7 @@ impl Lane {
     /// The baselines of doubtful targets are hard to beat, and part of the mean; those of the others are naive.
     fn blend(&self, said: impl Fn(usize) -> f64) -> f64 {
         let (mut sum, mut weight, mut even, mut count) = (0.0, 0.0, 0.0, 0.0);
-        for (member, expert) in self.experts.weights().iter().enumerate() {
+        for (member, expert) in self.experts.of_members().iter().enumerate() {
             let said = said(member);
             let is_leaned_on = match member {
                 BASELINE => self.terms.is_doubtful,

@@ -5,6 +5,7 @@
 
 use std::f64::consts::LN_2;
 
+use crate::analytics::estimators::elementary::{exp, ln};
 use crate::analytics::forecast::ground::{FlowKind, Ground};
 use crate::domain::insight::Target;
 
@@ -45,7 +46,8 @@ impl Terms {
     /// direction there is none. `close_then`: before them.
     pub fn outcome(&self, ground: &Ground, k: usize, close_then: f64) -> Option<f64> {
         match self.target {
-            Target::Price => Some(change(ground.bar().close, close_then)),
+            Target::Price if ground.bar().close == close_then => Some(0.0),
+            Target::Price => ground.change(k),
             Target::RealizedVariance => ground.log_realized(k),
             Target::Volume => FlowKind::Volume.log_sum(ground, k),
             Target::TradeCount => FlowKind::Trades.log_sum(ground, k),
@@ -74,7 +76,7 @@ impl Terms {
             Target::Price if measure == 0.0 => close,
             Target::Price => close * growth(measure),
             Target::Direction => measure,
-            Target::RealizedVariance | Target::Volume | Target::TradeCount => libm::exp(measure),
+            Target::RealizedVariance | Target::Volume | Target::TradeCount => exp(measure),
         }
     }
 
@@ -114,7 +116,7 @@ impl Terms {
             }
             Target::RealizedVariance => ratio - (outcome - said) - 1.0,
             Target::Volume | Target::TradeCount => (outcome - said).abs(),
-            Target::Direction => -libm::log(if outcome > 0.5 { said } else { 1.0 - said }),
+            Target::Direction => -ln(if outcome > 0.5 { said } else { 1.0 - said }),
         }
     }
 }
@@ -123,12 +125,8 @@ impl Terms {
 #[inline]
 fn growth(change: f64) -> f64 {
     if change.abs() > 0.01 {
-        return libm::exp(change);
+        return exp(change);
     }
     let x = change;
     1.0 + x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0)))))
-}
-
-fn change(close: f64, close_then: f64) -> f64 {
-    if close == close_then { 0.0 } else { libm::log(close / close_then) }
 }

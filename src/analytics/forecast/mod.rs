@@ -23,6 +23,7 @@ pub mod last_trade_count;
 pub mod last_variance;
 pub mod last_volume;
 pub mod measure;
+pub mod mixing;
 pub mod online_arima;
 pub mod panel;
 pub mod path;

@@ -39,12 +39,15 @@ impl Forecaster for Arima {
         if self.learnt < WARM_UP as u64 {
             return;
         }
-        let (mut sum, mut ahead) = (0.0, 0);
+        let Some(mut expected) = self.model.ahead() else { return };
+        let mut sums = [0.0; AHEAD_MAX + 1];
+        for ahead in 0..AHEAD_MAX {
+            sums[ahead + 1] = sums[ahead] + expected.step();
+        }
         for (said, &horizon) in said.iter_mut().zip(ground.horizons()) {
-            while ahead < horizon.min(AHEAD_MAX) {
-                ahead += 1;
-                let Some(expected) = self.model.forecast(ahead) else { return };
-                sum += expected;
+            let sum = sums[horizon.min(AHEAD_MAX)];
+            if !sum.is_finite() {
+                return;
             }
             *said = sum * ground.volatility();
         }

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::analytics::forecast::bounds::BoundsMethod;
 use crate::analytics::forecast::forecaster::{Course, Forecaster, ForecasterEntry};
 use crate::analytics::forecast::ground::Ground;
-use crate::analytics::forecast::lane::{BASELINE, Came, Lane, Saying};
+use crate::analytics::forecast::lane::{BASELINE, Came, Lane, Manner, Saying};
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::{ModelScore, Target};
 
@@ -65,9 +64,9 @@ pub struct Told {
 }
 
 impl Panel {
-    pub fn new(plan: &PanelPlan, course: &Course<'_>, method: BoundsMethod) -> Self {
+    pub fn new(plan: &PanelPlan, course: &Course<'_>, manner: Manner) -> Self {
         let count = plan.members.len();
-        let lane = |&horizon: &usize| Lane::new(plan.target, horizon, count, method);
+        let lane = |&horizon: &usize| Lane::new(plan.target, horizon, count, manner);
         Self {
             target: plan.target,
             members: plan.members.iter().map(|seat| (seat.entry.build)(course)).collect(),

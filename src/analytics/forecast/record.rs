@@ -6,6 +6,7 @@
 //! trusted before the Diebold-Mariano statistic says, by three standard errors, that it was no luck, and of
 //! directions not before the lower end of Wilson's interval lies above the share of the commoner direction.
 
+use crate::analytics::estimators::moments::weight_of_newest;
 use crate::analytics::estimators::scores::diebold_mariano::{DieboldMariano, Lags};
 use crate::analytics::estimators::scores::direction::DirectionScore;
 use crate::analytics::estimators::scores::interval::{CoverageByDay, IntervalScore};
@@ -53,7 +54,8 @@ pub struct Case {
 /// The record of one model at one horizon.
 #[derive(Clone, Debug)]
 pub struct Record {
-    terms: Terms,
+    target: Target,
+    is_doubtful: bool,
     is_baseline: bool,
     standing: Standing,
     scored: u64,
@@ -72,7 +74,8 @@ impl Record {
     /// `is_baseline`: it is not held against itself.
     pub fn new(terms: Terms, is_baseline: bool) -> Self {
         Self {
-            terms,
+            target: terms.target,
+            is_doubtful: terms.is_doubtful,
             is_baseline,
             standing: Standing::default(),
             scored: 0,
@@ -93,12 +96,12 @@ impl Record {
             return;
         }
         self.scored += 1;
-        let weight = LOSS_WEIGHT.max(1.0 / self.scored as f64);
+        let weight = weight_of_newest(LOSS_WEIGHT, self.scored);
         self.loss += weight * (case.loss - self.loss);
         self.baseline_loss += weight * (case.baseline_loss - self.baseline_loss);
         self.loss_sum += case.loss;
         self.against.learn(case.loss, case.baseline_loss);
-        match self.terms.target {
+        match self.target {
             Target::Direction => self.direction.learn(case.actual > 0.5, case.forecast > 0.5),
             _ => self.point.learn(case.actual, case.forecast, case.before),
         }
@@ -121,7 +124,7 @@ impl Record {
     fn judge(&mut self) {
         // Who fell once has to be better by more than nothing, or it would rise and fall all the time; who has to
         // prove it was no luck does not rise by chance.
-        let fell = self.standing == Standing::Demoted && !self.terms.is_doubtful;
+        let fell = self.standing == Standing::Demoted && !self.is_doubtful;
         let bar = if fell { BETTER_BY } else { 1.0 };
         let is_better = self.loss < bar * self.baseline_loss;
         let is_trusted = is_better && (self.standing == Standing::Trusted || self.is_proven());
@@ -129,21 +132,20 @@ impl Record {
     }
 
     fn is_proven(&self) -> bool {
-        if !self.terms.is_doubtful {
+        if !self.is_doubtful {
             return true;
         }
-        if self.against.test().is_none_or(|test| test.statistic >= LUCK) {
+        if self.against.statistic().is_none_or(|statistic| statistic >= LUCK) {
             return false;
         }
-        self.terms.target != Target::Direction
-            || self.direction().is_some_and(|share| share.lower > share.majority)
+        self.target != Target::Direction || self.direction().is_some_and(|share| share.lower > share.majority)
     }
 
     /// Whether the mixture may lean on it.
     pub fn is_leaned_on(&self) -> bool {
         match self.standing {
             Standing::Trusted => true,
-            Standing::Unproven => !self.terms.is_doubtful,
+            Standing::Unproven => !self.is_doubtful,
             Standing::Demoted => false,
         }
     }
@@ -185,8 +187,8 @@ impl Record {
         score.coverage_worst_day = self.days.range().map(|[least, _]| least);
         score.winkler = self.interval.winkler();
         let mean_loss = (self.scored > 0).then(|| self.loss_sum / self.scored as f64);
-        score.qlike = mean_loss.filter(|_| self.terms.target == Target::RealizedVariance);
-        score.log_loss = mean_loss.filter(|_| self.terms.target == Target::Direction);
+        score.qlike = mean_loss.filter(|_| self.target == Target::RealizedVariance);
+        score.log_loss = mean_loss.filter(|_| self.target == Target::Direction);
         score.direction = self.direction();
         let test = self.against.test();
         score.dm_statistic = test.map(|test| test.statistic);

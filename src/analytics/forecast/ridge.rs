@@ -6,7 +6,6 @@
 use crate::analytics::forecast::direct::Direct;
 use crate::analytics::forecast::forecaster::{Course, Forecaster, ForecasterEntry};
 use crate::analytics::forecast::ground::{Ground, LEANINGS};
-use crate::analytics::forecast::path::Path;
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::Target;
 
@@ -28,27 +27,22 @@ const CHANCE_RANGE: (f64, f64) = (0.1, 0.9);
 
 struct Ridge {
     model: Direct<LEANINGS>,
-    path: Path,
 }
 
 impl Ridge {
     fn new(course: &Course<'_>) -> Self {
-        Self {
-            model: Direct::new(course.horizons, 1.0, 1.0 / RIDGE, WARM_UP as u64),
-            path: Path::new(course.horizons),
-        }
+        Self { model: Direct::new(course.horizons, 1.0, 1.0 / RIDGE, WARM_UP as u64) }
     }
 }
 
 impl Forecaster for Ridge {
     fn step(&mut self, ground: &Ground, said: &mut [f64]) {
-        self.path.take(ground.log_return());
-        for (k, &horizon) in ground.horizons().iter().enumerate() {
-            if let Some(change) = self.path.change(horizon).filter(|&change| change != 0.0) {
+        for k in 0..said.len() {
+            if let Some(change) = ground.change(k).filter(|&change| change != 0.0) {
                 self.model.learn(k, |_| change.signum());
             }
         }
-        self.model.take(&ground.leanings(), 0.0);
+        self.model.take(ground.leanings(), 0.0);
         for (k, said) in said.iter_mut().enumerate() {
             if let Some(expected) = self.model.say(k) {
                 *said = (0.5 + 0.5 * expected).clamp(CHANCE_RANGE.0, CHANCE_RANGE.1);
@@ -57,12 +51,10 @@ impl Forecaster for Ridge {
     }
 
     fn interrupt(&mut self) {
-        self.path.interrupt();
         self.model.interrupt();
     }
 
     fn state(&mut self, state: &mut State<'_>) {
         self.model.state(state);
-        self.path.state(state);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! J.P. Morgan and Reuters, RiskMetrics technical document, 4th edition (1996).
 
+use crate::analytics::estimators::elementary::ln;
 use crate::analytics::estimators::risk_metrics::{DAILY_DECAY, RiskMetrics};
 use crate::analytics::forecast::forecaster::{Forecaster, ForecasterEntry};
 use crate::analytics::forecast::ground::{Ground, VARIANCE_FLOOR};
@@ -31,7 +32,7 @@ impl Forecaster for Decayed {
             return;
         }
         let Some(variance) = self.filter.variance() else { return };
-        let variance = libm::log(variance.max(VARIANCE_FLOOR));
+        let variance = ln(variance.max(VARIANCE_FLOOR));
         for (k, said) in said.iter_mut().enumerate() {
             *said = variance + ground.log_horizon(k);
         }

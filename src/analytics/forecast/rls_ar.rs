@@ -5,7 +5,6 @@
 use crate::analytics::forecast::direct::Direct;
 use crate::analytics::forecast::forecaster::{Course, Forecaster, ForecasterEntry};
 use crate::analytics::forecast::ground::Ground;
-use crate::analytics::forecast::path::Path;
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::Target;
 
@@ -33,34 +32,27 @@ struct RlsAr {
     inputs: [f64; LAGS + 1],
     /// Returns since the last hole, counted up to the lags.
     whole: usize,
-    path: Path,
 }
 
 impl RlsAr {
     fn new(course: &Course<'_>) -> Self {
         let mut inputs = [0.0; LAGS + 1];
         inputs[0] = 1.0;
-        Self {
-            model: Direct::new(course.horizons, FORGETTING, PRIOR, WARM_UP as u64),
-            inputs,
-            whole: 0,
-            path: Path::new(course.horizons),
-        }
+        Self { model: Direct::new(course.horizons, FORGETTING, PRIOR, WARM_UP as u64), inputs, whole: 0 }
     }
 }
 
 impl Forecaster for RlsAr {
     fn step(&mut self, ground: &Ground, said: &mut [f64]) {
-        self.path.take(ground.log_return());
         let scaled = (ground.log_return() / ground.volatility_before()).clamp(-SCALED_MAX, SCALED_MAX);
-        self.inputs[1..].rotate_right(1);
+        self.inputs.copy_within(1..LAGS, 2);
         self.inputs[1] = scaled;
         self.whole = (self.whole + 1).min(LAGS);
         if self.whole < LAGS {
             return;
         }
-        for (k, &horizon) in ground.horizons().iter().enumerate() {
-            if let Some(change) = self.path.change(horizon) {
+        for k in 0..said.len() {
+            if let Some(change) = ground.change(k) {
                 self.model.learn(k, |volatility| change / volatility);
             }
         }
@@ -76,7 +68,6 @@ impl Forecaster for RlsAr {
     fn interrupt(&mut self) {
         self.model.interrupt();
         self.inputs[1..].fill(0.0);
-        self.path.interrupt();
         self.whole = 0;
     }
 
@@ -84,6 +75,5 @@ impl Forecaster for RlsAr {
         self.model.state(state);
         self.inputs[1..].iter_mut().for_each(|input| state.f64(input));
         state.index(&mut self.whole, LAGS);
-        self.path.state(state);
     }
 }

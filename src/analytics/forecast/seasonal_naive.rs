@@ -3,6 +3,7 @@
 //! For intervals of which a day holds a whole number, at most 5,760; silent for others, and for horizons of more than a
 //! day.
 
+use crate::analytics::estimators::elementary::ln;
 use crate::analytics::forecast::forecaster::{Course, Forecaster, ForecasterEntry};
 use crate::analytics::forecast::ground::Ground;
 use crate::analytics::rolling::state::State;
@@ -49,7 +50,7 @@ impl Forecaster for SeasonalNaive {
         if room == 0 {
             return;
         }
-        self.closes[self.next] = libm::log(ground.bar().close);
+        self.closes[self.next] = ln(ground.bar().close);
         self.next = (self.next + 1) % room;
         self.len = (self.len + 1).min(room);
         if self.len < room {

@@ -25,15 +25,27 @@ impl SortedWindow {
 
     /// Takes a finite value; the oldest goes once the window is full.
     pub fn push(&mut self, value: f64) {
+        let at = self.sorted.partition_point(|other| other.total_cmp(&value).is_lt());
         if self.arrived.len() == self.capacity
             && let Some(oldest) = self.arrived.pop_front()
         {
-            let at = self.sorted.partition_point(|other| other.total_cmp(&oldest).is_lt());
-            self.sorted.remove(at);
+            self.replace(oldest, at, value);
+        } else {
+            self.sorted.insert(at, value);
         }
         self.arrived.push_back(value);
-        let at = self.sorted.partition_point(|other| other.total_cmp(&value).is_lt());
-        self.sorted.insert(at, value);
+    }
+
+    /// Moves what lies between the two by one place, and nothing else. `at`: how many are below `value`.
+    fn replace(&mut self, oldest: f64, at: usize, value: f64) {
+        let from = self.sorted.partition_point(|other| other.total_cmp(&oldest).is_lt());
+        if at > from {
+            self.sorted.copy_within(from + 1..at, from);
+            self.sorted[at - 1] = value;
+        } else {
+            self.sorted.copy_within(at..from, at + 1);
+            self.sorted[at] = value;
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -58,34 +70,39 @@ impl SortedWindow {
 
     /// Median of the distances to `center`; `None` without values.
     ///
-    /// The values below the center and those above it are two ascending lists of distances: their middle is
-    /// found by merging both up to there.
+    /// The values below the center and those above it are two ascending lists of distances: how many of either are
+    /// among the smaller half is found by halving.
     pub fn median_distance(&self, center: f64) -> Option<f64> {
         let n = self.sorted.len();
-        let mut above = self.sorted.partition_point(|&value| value < center);
-        let mut below = above;
-        let (mut last, mut before_last) = (0.0, 0.0);
-        for _ in 0..=n / 2 {
-            let low = below.checked_sub(1).map(|at| center - self.sorted[at]);
-            let high = self.sorted.get(above).map(|value| value - center);
-            before_last = last;
-            last = match (low, high) {
-                (Some(low), Some(high)) if low <= high => {
-                    below -= 1;
-                    low
-                }
-                (Some(low), None) => {
-                    below -= 1;
-                    low
-                }
-                (_, Some(high)) => {
-                    above += 1;
-                    high
-                }
-                (None, None) => return None,
-            };
+        if n == 0 {
+            return None;
         }
-        Some(if n % 2 == 1 { last } else { (before_last + last) / 2.0 })
+        let middle = self.sorted.partition_point(|&value| value < center);
+        let low = |i: usize| center - self.sorted[middle - 1 - i];
+        let high = |j: usize| self.sorted[middle + j] - center;
+        // The smallest `count` distances are `lows` from below and all others from above.
+        let count = n / 2 + 1;
+        let (mut lows, mut most) = (count.saturating_sub(n - middle), middle.min(count));
+        while lows < most {
+            let half = lows.midpoint(most);
+            if low(half) <= high(count - half - 1) {
+                lows = half + 1;
+            } else {
+                most = half;
+            }
+        }
+        let highs = count - lows;
+        let [last_low, last_high] = [from_end(low, lows, 1), from_end(high, highs, 1)];
+        let last = last_low.max(last_high);
+        if n % 2 == 1 {
+            return Some(last);
+        }
+        let before_last = if last_low > last_high {
+            from_end(low, lows, 2).max(last_high)
+        } else {
+            from_end(high, highs, 2).max(last_low)
+        };
+        Some((before_last + last) / 2.0)
     }
 
     /// Visits every word of mutable state.
@@ -100,6 +117,12 @@ impl SortedWindow {
         self.sorted.extend(&self.arrived);
         self.sorted.sort_by(f64::total_cmp);
     }
+}
+
+/// Of the first `taken` distances of a list the one so far from their end; 0 where there are fewer.
+#[inline]
+fn from_end(list: impl Fn(usize) -> f64, taken: usize, back: usize) -> f64 {
+    taken.checked_sub(back).map_or(0.0, list)
 }
 
 #[cfg(test)]

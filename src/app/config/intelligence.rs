@@ -11,6 +11,8 @@ use crate::analytics::anomaly::detector::DetectorEntry;
 use crate::analytics::forecast::FORECASTERS;
 use crate::analytics::forecast::bounds::BoundsMethod;
 use crate::analytics::forecast::forecaster::ForecasterEntry;
+use crate::analytics::forecast::lane::Manner;
+use crate::analytics::forecast::mixing::Mixing;
 use crate::analytics::intelligence::IntelligencePlan;
 use crate::analytics::signals::RULES;
 use crate::analytics::signals::rule::RuleEntry;
@@ -37,7 +39,8 @@ pub fn read(layers: &mut Layers, intervals: &[Interval]) -> Option<IntelligenceP
     let intervals = read_intervals(layers, intervals);
     let alerts_per_day = read_budget(layers);
     let all_models = layers.boolean("intelligence.all_models");
-    let method = read_method(layers);
+    let bounds = read_choice(layers, "interval_method", &BoundsMethod::ALL, BoundsMethod::name);
+    let mixing = read_choice(layers, "mixing", &Mixing::ALL, Mixing::name);
     let across = divergence::read(
         layers,
         engine,
@@ -46,7 +49,7 @@ pub fn read(layers: &mut Layers, intervals: &[Interval]) -> Option<IntelligenceP
     );
     let (detectors, with_divergence) = detectors?;
     let plan = IntelligencePlan::new(&intervals?, &detectors, &forecasters?, &[], &horizons?);
-    let plan = plan.with_rules(rules?).telling(all_models?, method?);
+    let plan = plan.with_rules(rules?).telling(all_models?, Manner { bounds: bounds?, mixing: mixing? });
     let across = across?.filter(|_| with_divergence);
     Some(IntelligencePlan { alerts_per_day: alerts_per_day?, across, ..plan })
 }
@@ -65,15 +68,16 @@ pub fn recorded_rules(rules: &[RuleSettings]) -> String {
     text
 }
 
-fn read_method(layers: &mut Layers) -> Option<BoundsMethod> {
-    let key = "intelligence.interval_method";
-    let text = layers.text(key)?;
-    let method = BoundsMethod::ALL.into_iter().find(|method| method.name() == text);
-    if method.is_none() {
-        let allowed = BoundsMethod::ALL.map(BoundsMethod::name).join(", ");
-        layers.complain(key, format!("{text:?} is unknown; allowed are {allowed}"));
+/// One of several, by name.
+fn read_choice<T: Copy>(layers: &mut Layers, key: &str, all: &[T], name: fn(T) -> &'static str) -> Option<T> {
+    let key = format!("intelligence.{key}");
+    let text = layers.text(&key)?;
+    let chosen = all.iter().copied().find(|&one| name(one) == text);
+    if chosen.is_none() {
+        let allowed: Vec<_> = all.iter().map(|&one| name(one)).collect();
+        layers.complain(&key, format!("{text:?} is unknown; allowed are {}", allowed.join(", ")));
     }
-    method
+    chosen
 }
 
 /// The detectors of single instruments, in the order of the catalogue, and whether instruments are compared.

@@ -38,7 +38,7 @@ pub mod storage;
 pub const DEFAULT: &str = include_str!("../../../config/default.toml");
 
 /// Every key; `*` stands for the name of a venue.
-const KEYS: [&str; 27] = [
+const KEYS: [&str; 28] = [
     "data_dir",
     "engine.grace",
     "engine.indicators",
@@ -54,6 +54,7 @@ const KEYS: [&str; 27] = [
     "intelligence.horizons",
     "intelligence.interval_method",
     "intelligence.intervals",
+    "intelligence.mixing",
     "intelligence.rules",
     "intelligence.rules.*.*",
     "intelligence.rules.chosen",
@@ -259,7 +260,7 @@ impl EngineConfig {
         format!(
             "[engine]\ngrace = \"{}\"\nintervals = [{}]\nindicators = [{}]\n\
              [intelligence]\nintervals = [{}]\ndetectors = [{}]\nforecasters = [{}]\nhorizons = {:?}\n\
-             alerts_per_day = {}\nall_models = {}\ninterval_method = \"{}\"\n{}",
+             alerts_per_day = {}\nall_models = {}\ninterval_method = \"{}\"\nmixing = \"{}\"\n{}",
             quantity::print_duration(self.grace),
             texts(&self.intervals),
             quoted(self.indicators.iter().map(ToString::to_string).collect()),
@@ -269,7 +270,8 @@ impl EngineConfig {
             plan.forecasts.horizons,
             plan.alerts_per_day,
             plan.forecasts.all_models,
-            plan.forecasts.method.name(),
+            plan.forecasts.manner.bounds.name(),
+            plan.forecasts.manner.mixing.name(),
             intelligence::recorded_rules(&plan.rules),
         ) + &plan
             .across

@@ -51,6 +51,7 @@ pub fn test(first: &[f64], second: &[f64], horizon: usize, lags: Lags) -> Option
         pairs.map(|(now, before)| (now - mean) * (before - mean)).sum::<f64>() / (count - lag) as f64
     };
     compare(count as u64, mean, horizon, lags, covariance)
+        .map(|statistic| Comparison::new(statistic, count as u64))
 }
 
 fn compare(
@@ -59,7 +60,7 @@ fn compare(
     horizon: usize,
     lags: Lags,
     covariance: impl Fn(usize) -> f64,
-) -> Option<Comparison> {
+) -> Option<f64> {
     let (n, h) = (count as f64, horizon as f64);
     let further: f64 = (1..horizon).map(|lag| lags.weight(lag, horizon) * covariance(lag)).sum();
     let variance = (covariance(0) + 2.0 * further) / n;
@@ -67,8 +68,13 @@ fn compare(
         return None;
     }
     let correction = ((n + 1.0 - 2.0 * h + h * (h - 1.0) / n) / n).sqrt();
-    let statistic = mean / variance.sqrt() * correction;
-    Some(Comparison { statistic, p: student_two_sided(statistic, n - 1.0) })
+    Some(mean / variance.sqrt() * correction)
+}
+
+impl Comparison {
+    fn new(statistic: f64, count: u64) -> Self {
+        Self { statistic, p: student_two_sided(statistic, count as f64 - 1.0) }
+    }
 }
 
 /// The same, one pair of losses at a time: O(horizon) a pair and of memory.
@@ -78,7 +84,15 @@ pub struct DieboldMariano {
     lags: Lags,
     count: u64,
     sum: f64,
-    /// Of each difference times the one `lag` before it, by lag.
+    squares: f64,
+    /// `None` where differences do not hang together.
+    further: Option<Box<Further>>,
+}
+
+/// What it takes to see how differences hang together.
+#[derive(Clone, Debug)]
+struct Further {
+    /// Of each difference times the one `lag` before it, from a lag of one on.
     products: Box<[f64]>,
     /// The first `horizon - 1` differences, and the last ones.
     first: Box<[f64]>,
@@ -89,15 +103,11 @@ impl DieboldMariano {
     /// `horizon`: steps over which differences hang together, at least 1; 1 where targets do not overlap.
     pub fn new(horizon: usize, lags: Lags) -> Self {
         let horizon = horizon.max(1);
-        Self {
-            horizon,
-            lags,
-            count: 0,
-            sum: 0.0,
-            products: vec![0.0; horizon].into(),
-            first: vec![0.0; horizon - 1].into(),
-            last: Window::new(horizon.max(2) - 1),
-        }
+        let further = (horizon > 1).then(|| {
+            let zeros: Box<[f64]> = vec![0.0; horizon - 1].into();
+            Box::new(Further { products: zeros.clone(), first: zeros, last: Window::new(horizon - 1) })
+        });
+        Self { horizon, lags, count: 0, sum: 0.0, squares: 0.0, further }
     }
 
     /// Takes the two losses of one outcome; passed over where their difference is not finite.
@@ -106,15 +116,15 @@ impl DieboldMariano {
         if !difference.is_finite() {
             return;
         }
-        self.products[0] += difference * difference;
-        if self.horizon > 1 {
-            for (product, before) in self.products[1..].iter_mut().zip(self.last.iter().rev()) {
+        self.squares += difference * difference;
+        if let Some(further) = &mut self.further {
+            for (product, before) in further.products.iter_mut().zip(further.last.iter().rev()) {
                 *product += difference * before;
             }
-            self.last.push(difference);
-        }
-        if let Some(place) = self.first.get_mut(self.count as usize) {
-            *place = difference;
+            further.last.push(difference);
+            if let Some(place) = further.first.get_mut(self.count as usize) {
+                *place = difference;
+            }
         }
         self.count += 1;
         self.sum += difference;
@@ -131,17 +141,27 @@ impl DieboldMariano {
 
     /// `None` for fewer than `horizon + 2` pairs.
     pub fn test(&self) -> Option<Comparison> {
+        self.statistic().map(|statistic| Comparison::new(statistic, self.count))
+    }
+
+    /// Of the test, whose p costs a hundred times as much.
+    pub fn statistic(&self) -> Option<f64> {
         if self.count < self.horizon as u64 + 2 {
             return None;
         }
         let mean = self.sum / self.count as f64;
         let covariance = |lag: usize| {
             // The pairs' later members are all but the first `lag`, the earlier ones all but the last.
-            let head: f64 = self.first[..lag].iter().sum();
-            let tail: f64 = self.last.iter().rev().take(lag).sum();
+            let (product, head, tail) = match (lag, &self.further) {
+                (0, _) | (_, None) => (self.squares, 0.0, 0.0),
+                (_, Some(further)) => {
+                    let tail: f64 = further.last.iter().rev().take(lag).sum();
+                    (further.products[lag - 1], further.first[..lag].iter().sum(), tail)
+                }
+            };
             let pairs = self.count as f64 - lag as f64;
             let both = (self.sum - head) + (self.sum - tail);
-            (self.products[lag] - mean * both) / pairs + mean * mean
+            (product - mean * both) / pairs + mean * mean
         };
         compare(self.count, mean, self.horizon, self.lags, covariance)
     }
@@ -150,9 +170,11 @@ impl DieboldMariano {
     pub fn state(&mut self, state: &mut State<'_>) {
         state.word(&mut self.count);
         state.f64(&mut self.sum);
-        self.products.iter_mut().for_each(|product| state.f64(product));
-        self.first.iter_mut().for_each(|value| state.f64(value));
-        self.last.state(state);
+        state.f64(&mut self.squares);
+        if let Some(further) = &mut self.further {
+            further.products.iter_mut().chain(&mut further.first).for_each(|value| state.f64(value));
+            further.last.state(state);
+        }
     }
 }
 
