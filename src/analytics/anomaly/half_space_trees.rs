@@ -4,13 +4,11 @@
 //! each of its features alone is not. How seldom that is comes from the tail of such scores.
 //! Windows begin anew every 1,024 candles, so that scores move in steps. Source: Tan, Ting and Liu (2011).
 
-use crate::analytics::anomaly::alarm::{Alarm, WARM_UP as TAIL_WARM_UP};
-use crate::analytics::anomaly::detector::{Assessment, Detector, DetectorEntry, Finding, Tuning};
-use crate::analytics::anomaly::joint::{DIMENSIONS, JointVector};
+use crate::analytics::anomaly::alarm::WARM_UP as TAIL_WARM_UP;
+use crate::analytics::anomaly::detector::DetectorEntry;
+use crate::analytics::anomaly::joint::{Crowd, DIMENSIONS, JointWatch, Point};
 use crate::analytics::estimators::half_space_trees::{HalfSpaceParameters, HalfSpaceTrees};
-use crate::analytics::features::Features;
 use crate::analytics::rolling::state::State;
-use crate::domain::insight::Fact;
 
 pub const ENTRY: DetectorEntry = DetectorEntry {
     name: "half_space_trees",
@@ -18,7 +16,7 @@ pub const ENTRY: DetectorEntry = DetectorEntry {
     summary: "candles whose features together fall where few others did, by ten random trees",
     channels: &["joint"],
     warm_up: WARM_UP,
-    build: |tuning| Box::new(Crowding::new(tuning)),
+    build: |tuning| Box::new(JointWatch::new(tuning, HalfSpaceTrees::new(PARAMETERS))),
 };
 
 const PARAMETERS: HalfSpaceParameters =
@@ -28,50 +26,21 @@ const WARM_UP: usize = 60 + 1_024 + TAIL_WARM_UP;
 /// A mass so small is none.
 const MASS_FLOOR: f64 = 1.0 / 1_024.0;
 
-struct Crowding {
-    vector: JointVector,
-    forest: HalfSpaceTrees,
-    alarm: Alarm<1>,
-}
+impl Crowd for HalfSpaceTrees {
+    const NAME: &'static str = "emptiness";
+    const WINDOW: usize = PARAMETERS.window as usize;
 
-impl Crowding {
-    fn new(tuning: &Tuning) -> Self {
-        Self {
-            vector: JointVector::default(),
-            forest: HalfSpaceTrees::new(PARAMETERS),
-            alarm: Alarm::new(tuning),
-        }
-    }
-}
-
-impl Detector for Crowding {
-    fn observe(&mut self, features: &Features, found: &mut Vec<Finding>) {
-        let Some(point) = self.vector.next(features) else { return };
-        let Some(emptiness) = self.forest.observe(&point.in_unit_cube()) else { return };
-        // What sets candles apart is how many times fewer came there: a logarithm.
-        let Some(alert) = self.alarm.judge([Some(-libm::log2((1.0 - emptiness).max(MASS_FLOOR)))]) else {
-            return;
-        };
-        let evidence = point
-            .evidence(alert.tail)
-            .with("emptiness", Fact::Number(emptiness))
-            .with("window", Fact::Count(i64::from(PARAMETERS.window)));
-        found.push(Finding { channel: "joint", score: alert.score, threshold: alert.threshold, evidence });
+    fn observe(&mut self, point: &Point) -> Option<f64> {
+        Self::observe(self, &point.in_unit_cube())
     }
 
-    fn interrupt(&mut self) {
-        self.vector.interrupt();
-        self.alarm.interrupt();
-    }
-
-    fn assessment(&self) -> Option<Assessment> {
-        self.alarm.assessment()
+    /// What sets candles apart is how many times fewer came there: a logarithm.
+    fn strength(emptiness: f64) -> f64 {
+        -libm::log2((1.0 - emptiness).max(MASS_FLOOR))
     }
 
     fn state(&mut self, state: &mut State<'_>) {
-        self.vector.state(state);
-        self.forest.state(state);
-        self.alarm.state(state);
+        Self::state(self, state);
     }
 }
 
@@ -79,6 +48,8 @@ impl Detector for Crowding {
 mod tests {
     use super::*;
     use crate::analytics::anomaly::trial::{Market, check_state, found};
+    use crate::analytics::features::Features;
+    use crate::domain::insight::Fact;
 
     /// A calm market in which one candle has much volume and no range at all: odd together.
     fn candles() -> Vec<Features> {

@@ -6,6 +6,9 @@
 //! Beside the candle's own numbers stand means of the last ten, for what is odd only because it lasts; how many
 //! trades there were goes with the volume, and says little more.
 
+use crate::analytics::anomaly::alarm::Alarm;
+use crate::analytics::anomaly::detector::{Assessment, Detector, Finding, Tuning};
+use crate::analytics::estimators::elementary::ln;
 use crate::analytics::estimators::moments::EwMoments;
 use crate::analytics::features::Features;
 use crate::analytics::rolling::moments::Moments;
@@ -61,7 +64,7 @@ pub struct Point {
 impl JointVector {
     /// The point of the next candle; `None` while there is nothing to compare it with.
     pub fn next(&mut self, features: &Features) -> Option<Point> {
-        let log_range = libm::log(features.range.max(RANGE_FLOOR));
+        let log_range = ln(features.range.max(RANGE_FLOOR));
         self.volumes.push(features.log_volume);
         self.ranges.push(log_range);
         let values = [
@@ -133,6 +136,66 @@ impl Point {
             evidence = evidence.with(format!("{}_z", NAMES[i]), Fact::Number(self.distances[i]));
         }
         evidence.with("tail", Fact::Number(tail)).with("explanation", Fact::Text(explanation.into()))
+    }
+}
+
+/// Says how far a point is from where others are.
+pub trait Crowd: Send {
+    /// What its number is called in evidence.
+    const NAME: &'static str;
+    /// Candles that it looks back on.
+    const WINDOW: usize;
+
+    /// Its number for the next point, which it then takes; `None` while warming up.
+    fn observe(&mut self, point: &Point) -> Option<f64>;
+
+    /// The number as it sets candles apart: 0 or more.
+    fn strength(number: f64) -> f64 {
+        number
+    }
+
+    /// Visits every word of mutable state.
+    fn state(&mut self, state: &mut State<'_>);
+}
+
+/// A detector over the joint vector.
+pub struct JointWatch<C> {
+    vector: JointVector,
+    crowd: C,
+    alarm: Alarm<1>,
+}
+
+impl<C> JointWatch<C> {
+    pub fn new(tuning: &Tuning, crowd: C) -> Self {
+        Self { vector: JointVector::default(), crowd, alarm: Alarm::new(tuning) }
+    }
+}
+
+impl<C: Crowd> Detector for JointWatch<C> {
+    fn observe(&mut self, features: &Features, found: &mut Vec<Finding>) {
+        let Some(point) = self.vector.next(features) else { return };
+        let Some(number) = self.crowd.observe(&point) else { return };
+        let Some(alert) = self.alarm.judge([Some(C::strength(number))]) else { return };
+        let evidence = point
+            .evidence(alert.tail)
+            .with(C::NAME, Fact::Number(number))
+            .with("window", Fact::Count(C::WINDOW as i64));
+        found.push(Finding { channel: "joint", score: alert.score, threshold: alert.threshold, evidence });
+    }
+
+    fn interrupt(&mut self) {
+        self.vector.interrupt();
+        self.alarm.interrupt();
+    }
+
+    fn assessment(&self) -> Option<Assessment> {
+        self.alarm.assessment()
+    }
+
+    fn state(&mut self, state: &mut State<'_>) {
+        self.vector.state(state);
+        self.crowd.state(state);
+        self.alarm.state(state);
     }
 }
 

@@ -19,6 +19,7 @@ pub mod stall;
 pub mod surprise;
 #[cfg(test)]
 mod trial;
+pub mod watch;
 
 use crate::analytics::anomaly::detector::DetectorEntry;
 use crate::analytics::anomaly::series::SeriesEntry;

@@ -3,14 +3,14 @@
 //! An envelope round each channel ([`Envelope`]), bounds that are forgotten by half in 8,000 candles: return in units of
 //! the expected volatility, volume, price impact (how far the price went for what was traded), and the mean impact of
 //! the last ten candles. A bound is where the channel went before, so that no distribution is assumed; how seldom
-//! a candle goes that far is learned ([`Alarm`]).
+//! a candle goes that far is learned ([`Watch`]).
 
-use crate::analytics::anomaly::alarm::{Alarm, Alert, WARM_UP};
-use crate::analytics::anomaly::detector::{Assessment, Detector, DetectorEntry, Finding, Tuning};
+use crate::analytics::anomaly::alarm::{Alert, WARM_UP};
+use crate::analytics::anomaly::detector::{DetectorEntry, Finding};
 use crate::analytics::anomaly::series::{Rest, SeriesDetector, SeriesEntry, Views};
-use crate::analytics::anomaly::sides::{self, CHANNELS, Sides};
+use crate::analytics::anomaly::sides::{self, CHANNELS};
+use crate::analytics::anomaly::watch::{Gauge, Watch};
 use crate::analytics::estimators::envelope::Envelope;
-use crate::analytics::features::Features;
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::{Evidence, Fact};
 use crate::domain::time::UnixNanos;
@@ -21,7 +21,7 @@ pub const ENTRY: DetectorEntry = DetectorEntry {
     summary: "a candle outside of all that return, volume and price impact did for days, old extremes forgotten",
     channels: &CHANNELS,
     warm_up: ENVELOPE_WARM_UP as usize + WARM_UP,
-    build: |tuning| Box::new(Novelty::new(tuning)),
+    build: |tuning| Box::new(Watch::new(tuning, || Envelope::new(ENVELOPE_WARM_UP, Some(HALF_LIFE), CAP))),
 };
 
 /// For the public benchmark: nothing is forgotten.
@@ -44,82 +44,47 @@ const HALF_LIFE: f64 = 8_000.0;
 const CAP: f64 = 1.0;
 const ENVELOPE_WARM_UP: u64 = 150;
 
-struct Novelty {
-    sides: Sides,
-    envelopes: [Envelope; 4],
-    alarm: Alarm<4>,
-}
-
-impl Novelty {
-    fn new(tuning: &Tuning) -> Self {
-        Self {
-            sides: Sides::default(),
-            envelopes: std::array::from_fn(|_| Envelope::new(ENVELOPE_WARM_UP, Some(HALF_LIFE), CAP)),
-            alarm: Alarm::new(tuning),
-        }
-    }
-}
-
-impl Detector for Novelty {
-    fn observe(&mut self, features: &Features, found: &mut Vec<Finding>) {
-        let values = self.sides.of(features);
-        let mut strengths = [None; 4];
-        for ((strength, envelope), value) in strengths.iter_mut().zip(&self.envelopes).zip(values) {
-            // From the middle of the band on: half a width is its bound.
-            *strength =
-                value.and_then(|value| envelope.outside(value)).map(|outside| (outside + 0.5).max(0.0));
-        }
-        if let Some(alert) = self.alarm.judge(strengths) {
-            let strength = strengths[alert.channel].unwrap_or_default();
-            let value = values[alert.channel].unwrap_or_default();
-            found.push(finding(&alert, value, &self.envelopes[alert.channel], strength));
-        }
-        for (envelope, value) in self.envelopes.iter_mut().zip(values) {
-            if let Some(value) = value {
-                envelope.learn(value);
-            }
-        }
+impl Gauge for Envelope {
+    /// From the middle of the band on: half a width is its bound.
+    #[inline]
+    fn strength(&self, value: f64) -> Option<f64> {
+        self.outside(value).map(|outside| (outside + 0.5).max(0.0))
     }
 
-    fn interrupt(&mut self) {
-        self.sides.interrupt();
-        self.alarm.interrupt();
+    #[inline]
+    fn learn(&mut self, value: f64) {
+        Self::learn(self, value);
     }
 
-    fn assessment(&self) -> Option<Assessment> {
-        self.alarm.assessment()
+    #[cold]
+    fn finding(&self, alert: &Alert, value: f64, strength: f64) -> Finding {
+        let (low, high) = self.bounds();
+        let outside = strength - 0.5;
+        let what = sides::words(alert.channel, value, self.mean());
+        let place = if outside > 0.0 { "outside of" } else { "at the edge of" };
+        let seldom = sides::seldom(alert.tail);
+        let explanation = format!(
+            "{what}, {place} all that it did lately ({low:.2} to {high:.2}, now {value:.2}): {seldom}"
+        );
+        Finding {
+            channel: sides::name(alert.channel, value >= (low + high) / 2.0),
+            score: alert.score,
+            threshold: alert.threshold,
+            evidence: Evidence::default()
+                .with("value", Fact::Number(value))
+                .with("low", Fact::Number(low))
+                .with("high", Fact::Number(high))
+                .with("mean", Fact::Number(self.mean()))
+                .with("widths_outside", Fact::Number(outside))
+                .with("widths_outside_min", Fact::Number(alert.strength_min - 0.5))
+                .with("tail", Fact::Number(alert.tail))
+                .with("half_life", Fact::Number(HALF_LIFE))
+                .with("explanation", Fact::Text(explanation.into())),
+        }
     }
 
     fn state(&mut self, state: &mut State<'_>) {
-        self.sides.state(state);
-        self.envelopes.iter_mut().for_each(|envelope| envelope.state(state));
-        self.alarm.state(state);
-    }
-}
-
-#[cold]
-fn finding(alert: &Alert, value: f64, envelope: &Envelope, strength: f64) -> Finding {
-    let (low, high) = envelope.bounds();
-    let outside = strength - 0.5;
-    let what = sides::words(alert.channel, value, envelope.mean());
-    let place = if outside > 0.0 { "outside of" } else { "at the edge of" };
-    let seldom = sides::seldom(alert.tail);
-    let explanation =
-        format!("{what}, {place} all that it did lately ({low:.2} to {high:.2}, now {value:.2}): {seldom}");
-    Finding {
-        channel: sides::name(alert.channel, value >= (low + high) / 2.0),
-        score: alert.score,
-        threshold: alert.threshold,
-        evidence: Evidence::default()
-            .with("value", Fact::Number(value))
-            .with("low", Fact::Number(low))
-            .with("high", Fact::Number(high))
-            .with("mean", Fact::Number(envelope.mean()))
-            .with("widths_outside", Fact::Number(outside))
-            .with("widths_outside_min", Fact::Number(alert.strength_min - 0.5))
-            .with("tail", Fact::Number(alert.tail))
-            .with("half_life", Fact::Number(HALF_LIFE))
-            .with("explanation", Fact::Text(explanation.into())),
+        Self::state(self, state);
     }
 }
 
@@ -167,7 +132,9 @@ impl SeriesDetector for SeriesNovelty {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analytics::anomaly::detector::Tuning;
     use crate::analytics::anomaly::staged;
+    use crate::analytics::features::Features;
 
     #[test]
     fn what_was_never_seen_is_found_and_what_was_seen_before_is_not() {

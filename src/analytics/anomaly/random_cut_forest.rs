@@ -3,13 +3,11 @@
 //! Thirty-two seeded trees of 128 of the last 512 candles, one grown anew every 16 candles. How seldom that
 //! is comes from the tail of such scores. Source: Guha, Mishra, Roy and Schrijvers (2016).
 
-use crate::analytics::anomaly::alarm::{Alarm, WARM_UP as TAIL_WARM_UP};
-use crate::analytics::anomaly::detector::{Assessment, Detector, DetectorEntry, Finding, Tuning};
-use crate::analytics::anomaly::joint::{DIMENSIONS, JointVector};
+use crate::analytics::anomaly::alarm::WARM_UP as TAIL_WARM_UP;
+use crate::analytics::anomaly::detector::DetectorEntry;
+use crate::analytics::anomaly::joint::{Crowd, DIMENSIONS, JointWatch, Point};
 use crate::analytics::estimators::random_cut_forest::{RandomCutForest, RandomCutParameters};
-use crate::analytics::features::Features;
 use crate::analytics::rolling::state::State;
-use crate::domain::insight::Fact;
 
 pub const ENTRY: DetectorEntry = DetectorEntry {
     name: "random_cut_forest",
@@ -17,7 +15,7 @@ pub const ENTRY: DetectorEntry = DetectorEntry {
     summary: "candles whose features together a random cut soon parts from those of the last 512",
     channels: &["joint"],
     warm_up: WARM_UP,
-    build: |tuning| Box::new(Isolation::new(tuning)),
+    build: |tuning| Box::new(JointWatch::new(tuning, RandomCutForest::new(PARAMETERS))),
 };
 
 const PARAMETERS: RandomCutParameters =
@@ -25,47 +23,16 @@ const PARAMETERS: RandomCutParameters =
 /// The vector's, the forest's and that of the tail.
 const WARM_UP: usize = 60 + 128 + TAIL_WARM_UP;
 
-struct Isolation {
-    vector: JointVector,
-    forest: RandomCutForest,
-    alarm: Alarm<1>,
-}
+impl Crowd for RandomCutForest {
+    const NAME: &'static str = "isolation";
+    const WINDOW: usize = PARAMETERS.window;
 
-impl Isolation {
-    fn new(tuning: &Tuning) -> Self {
-        Self {
-            vector: JointVector::default(),
-            forest: RandomCutForest::new(PARAMETERS),
-            alarm: Alarm::new(tuning),
-        }
-    }
-}
-
-impl Detector for Isolation {
-    fn observe(&mut self, features: &Features, found: &mut Vec<Finding>) {
-        let Some(point) = self.vector.next(features) else { return };
-        let Some(isolation) = self.forest.observe(&point.distances) else { return };
-        let Some(alert) = self.alarm.judge([Some(isolation)]) else { return };
-        let evidence = point
-            .evidence(alert.tail)
-            .with("isolation", Fact::Number(isolation))
-            .with("window", Fact::Count(PARAMETERS.window as i64));
-        found.push(Finding { channel: "joint", score: alert.score, threshold: alert.threshold, evidence });
-    }
-
-    fn interrupt(&mut self) {
-        self.vector.interrupt();
-        self.alarm.interrupt();
-    }
-
-    fn assessment(&self) -> Option<Assessment> {
-        self.alarm.assessment()
+    fn observe(&mut self, point: &Point) -> Option<f64> {
+        Self::observe(self, &point.distances)
     }
 
     fn state(&mut self, state: &mut State<'_>) {
-        self.vector.state(state);
-        self.forest.state(state);
-        self.alarm.state(state);
+        Self::state(self, state);
     }
 }
 
@@ -73,6 +40,8 @@ impl Detector for Isolation {
 mod tests {
     use super::*;
     use crate::analytics::anomaly::trial::{Market, check_state, found};
+    use crate::analytics::features::Features;
+    use crate::domain::insight::Fact;
 
     fn candles() -> Vec<Features> {
         let mut market = Market::new(6);

@@ -2,16 +2,16 @@
 //!
 //! Return in units of the expected volatility, volume, price impact (how far the price went for what was traded), and
 //! the mean impact of the last ten candles, each against its exponentially weighted mean ([`ClippedZ`]: what is odd is learned from as if it were nearer). How
-//! seldom a distance is comes from the channel's own tail, not from a bell curve ([`Alarm`]): four deviations of a
+//! seldom a distance is comes from the channel's own tail, not from a bell curve ([`Watch`]): four deviations of a
 //! return are no news.
 
-use crate::analytics::anomaly::alarm::{Alarm, Alert, WARM_UP};
-use crate::analytics::anomaly::detector::{Assessment, Detector, DetectorEntry, Finding, Tuning};
+use crate::analytics::anomaly::alarm::{Alert, WARM_UP};
+use crate::analytics::anomaly::detector::{DetectorEntry, Finding};
 use crate::analytics::anomaly::series::{Rest, SeriesDetector, SeriesEntry, Views};
-use crate::analytics::anomaly::sides::{self, CHANNELS, Sides};
+use crate::analytics::anomaly::sides::{self, CHANNELS};
+use crate::analytics::anomaly::watch::{Gauge, Watch};
 use crate::analytics::estimators::clipped_z::ClippedZ;
 use crate::analytics::estimators::spot::{Dspot, Spot};
-use crate::analytics::features::Features;
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::{Evidence, Fact};
 use crate::domain::time::UnixNanos;
@@ -22,7 +22,7 @@ pub const ENTRY: DetectorEntry = DetectorEntry {
     summary: "return, volume or price impact far from their recent mean, by what their tails say is seldom",
     channels: &CHANNELS,
     warm_up: Z_WARM_UP as usize + WARM_UP,
-    build: |tuning| Box::new(Surprise::new(tuning)),
+    build: |tuning| Box::new(Watch::new(tuning, || ClippedZ::new(WEIGHT, CLIP, Z_WARM_UP, DEVIATION_FLOOR))),
 };
 
 pub const SERIES: SeriesEntry = SeriesEntry {
@@ -45,81 +45,46 @@ const Z_WARM_UP: u64 = 150;
 /// No channel's deviation is taken for less.
 const DEVIATION_FLOOR: f64 = 1e-3;
 
-struct Surprise {
-    sides: Sides,
-    channels: [ClippedZ; 4],
-    alarm: Alarm<4>,
-}
-
-impl Surprise {
-    fn new(tuning: &Tuning) -> Self {
-        Self {
-            sides: Sides::default(),
-            channels: std::array::from_fn(|_| ClippedZ::new(WEIGHT, CLIP, Z_WARM_UP, DEVIATION_FLOOR)),
-            alarm: Alarm::new(tuning),
-        }
-    }
-}
-
-impl Detector for Surprise {
-    fn observe(&mut self, features: &Features, found: &mut Vec<Finding>) {
-        let values = self.sides.of(features);
-        let mut strengths = [None; 4];
-        for ((strength, channel), value) in strengths.iter_mut().zip(&self.channels).zip(values) {
-            *strength = value.and_then(|value| channel.distance(value)).map(f64::abs);
-        }
-        if let Some(alert) = self.alarm.judge(strengths) {
-            let strength = strengths[alert.channel].unwrap_or_default();
-            let value = values[alert.channel].unwrap_or_default();
-            found.push(finding(&alert, value, &self.channels[alert.channel], strength));
-        }
-        for (channel, value) in self.channels.iter_mut().zip(values) {
-            if let Some(value) = value {
-                channel.learn(value);
-            }
-        }
+impl Gauge for ClippedZ {
+    #[inline]
+    fn strength(&self, value: f64) -> Option<f64> {
+        self.distance(value).map(f64::abs)
     }
 
-    fn interrupt(&mut self) {
-        self.sides.interrupt();
-        self.alarm.interrupt();
+    #[inline]
+    fn learn(&mut self, value: f64) {
+        Self::learn(self, value);
     }
 
-    fn assessment(&self) -> Option<Assessment> {
-        self.alarm.assessment()
+    #[cold]
+    fn finding(&self, alert: &Alert, value: f64, distance: f64) -> Finding {
+        let (mean, deviation) = (self.mean(), self.deviation());
+        let name = sides::name(alert.channel, value >= mean);
+        let what = sides::words(alert.channel, value, mean);
+        let seldom = sides::seldom(alert.tail);
+        let side = if value < mean { "below" } else { "above" };
+        Finding {
+            channel: name,
+            score: alert.score,
+            threshold: alert.threshold,
+            evidence: Evidence::default()
+                .with("value", Fact::Number(value))
+                .with("mean", Fact::Number(mean))
+                .with("deviation", Fact::Number(deviation))
+                .with("deviations", Fact::Number(distance))
+                .with("deviations_min", Fact::Number(alert.strength_min))
+                .with("tail", Fact::Number(alert.tail))
+                .with(
+                    "explanation",
+                    Fact::Text(
+                        format!("{what}, {distance:.1} deviations {side} its recent mean: {seldom}").into(),
+                    ),
+                ),
+        }
     }
 
     fn state(&mut self, state: &mut State<'_>) {
-        self.sides.state(state);
-        self.channels.iter_mut().for_each(|channel| channel.state(state));
-        self.alarm.state(state);
-    }
-}
-
-#[cold]
-fn finding(alert: &Alert, value: f64, channel: &ClippedZ, distance: f64) -> Finding {
-    let (mean, deviation) = (channel.mean(), channel.deviation());
-    let name = sides::name(alert.channel, value >= mean);
-    let what = sides::words(alert.channel, value, mean);
-    let seldom = sides::seldom(alert.tail);
-    let side = if value < mean { "below" } else { "above" };
-    Finding {
-        channel: name,
-        score: alert.score,
-        threshold: alert.threshold,
-        evidence: Evidence::default()
-            .with("value", Fact::Number(value))
-            .with("mean", Fact::Number(mean))
-            .with("deviation", Fact::Number(deviation))
-            .with("deviations", Fact::Number(distance))
-            .with("deviations_min", Fact::Number(alert.strength_min))
-            .with("tail", Fact::Number(alert.tail))
-            .with(
-                "explanation",
-                Fact::Text(
-                    format!("{what}, {distance:.1} deviations {side} its recent mean: {seldom}").into(),
-                ),
-            ),
+        Self::state(self, state);
     }
 }
 
@@ -189,6 +154,7 @@ fn seldom(tail: f64, rest: &mut Rest) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analytics::anomaly::detector::Tuning;
     use crate::analytics::anomaly::staged;
     use crate::analytics::features::Reading;
 
