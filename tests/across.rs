@@ -371,8 +371,20 @@ fn feeder(skew: &VenueClock, until: i64, done: &Arc<AtomicUsize>) -> Connect {
     })
 }
 
+/// A program that another test starts holds our locks too, from its fork until it is another program.
+async fn opened(dir: &Path) -> Opened {
+    for _ in 0..600 {
+        let opened = DataDir::lock(dir).and_then(|dir| Opened::open(dir, &instruments(), settings()));
+        match opened {
+            Err(error) if error.is_refusal() => tokio::time::sleep(Duration::from_millis(100)).await,
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("{} stays locked", dir.display());
+}
+
 async fn start(dir: &Path, shards: usize, skew: &VenueClock) -> (Engine, Arc<Ear>, Tools) {
-    let opened = Opened::open(DataDir::lock(dir).unwrap(), &instruments(), settings()).unwrap();
+    let opened = opened(dir).await;
     let ear = Arc::new(Ear { roster: opened.roster().clone(), heard: Mutex::default() });
     let tools = tools(skew);
     let live = LiveConfig {
