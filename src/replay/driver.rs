@@ -215,6 +215,7 @@ impl<'s> Shard<'s> {
                     pipeline.want(step, group.len(), &mut self.wanted);
                 }
             }
+            self.wanted.ask_if_few(group.len());
             // The events of an instrument lie scattered over the batch.
             if let Some((_, next)) = coming[WANT_STEPS - 1] {
                 next.iter().for_each(|&at| self.wanted.value(&entries[at as usize]));
