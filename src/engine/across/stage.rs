@@ -179,11 +179,12 @@ impl Stage {
     fn run(mut self, messages: &Receiver<Message>, stop: &AtomicBool) {
         loop {
             let is_stopping = stop.load(Ordering::Relaxed);
-            for message in messages.try_iter().take(messages.len()) {
-                self.hear(message);
+            for _ in 0..messages.len() {
                 if self.waiting.len() >= WAITING_MAX {
                     break;
                 }
+                let Ok(message) = messages.try_recv() else { break };
+                self.hear(message);
             }
             self.work();
             if is_stopping {
