@@ -155,22 +155,30 @@ impl Router {
         if shard.common.log.is_failing() {
             return false;
         }
-        let event = Event::Divergence(divergence);
-        let appended = shard.common.log.lock().append(seat.number, &event);
-        match appended {
-            Ok(at) => shard.put(seat, Waiting { at, event, stamps: None }),
-            Err(error @ (JournalError::Unwritable(_) | JournalError::TooLarge { .. })) => {
-                let text: String = format!("{event:?}").chars().take(1_024).collect();
-                self.refuse(seat, clock::now(), "unwritable", error.to_string(), text);
-                return true;
-            }
-            Err(error) => {
-                shard.common.log.noted(Err(error));
-                return false;
-            }
+        if self.enter(seat, Event::Divergence(divergence)).is_some() {
+            return false;
         }
         shard.rest();
         shard.flush()
+    }
+
+    /// Journals an event and lays it into its symbol's inbox. One that no journal takes is refused; the event comes back
+    /// where this one cannot be written now.
+    fn enter(&self, seat: &Rc<Seat>, event: Event) -> Option<Event> {
+        let common = &self.shard.common;
+        let appended = common.log.lock().append(seat.number, &event);
+        match appended {
+            Ok(at) => self.shard.put(seat, Waiting { at, event, stamps: None }),
+            Err(error @ (JournalError::Unwritable(_) | JournalError::TooLarge { .. })) => {
+                let text: String = format!("{event:?}").chars().take(1_024).collect();
+                self.refuse(seat, clock::now(), "unwritable", error.to_string(), text);
+            }
+            Err(error) => {
+                common.log.noted(Err(error));
+                return Some(event);
+            }
+        }
+        None
     }
 
     fn defer(&self, watch: Watch, event: Event) {
@@ -269,17 +277,8 @@ impl Intake for Router {
         if let Event::Trade(trade) = &event {
             seat.note_id(trade);
         }
-        let appended = shard.common.log.lock().append(seat.number, &event);
-        match appended {
-            Ok(at) => shard.put(seat, Waiting { at, event, stamps: None }),
-            Err(error @ (JournalError::Unwritable(_) | JournalError::TooLarge { .. })) => {
-                let text: String = format!("{event:?}").chars().take(1_024).collect();
-                self.refuse(seat, clock::now(), "unwritable", error.to_string(), text);
-            }
-            Err(error) => {
-                shard.common.log.noted(Err(error));
-                self.defer(watch, event);
-            }
+        if let Some(event) = self.enter(seat, event) {
+            self.defer(watch, event);
         }
     }
 
