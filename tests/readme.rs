@@ -11,8 +11,7 @@ use tapewatch::domain::time::UnixNanos;
 
 /// The example, as it stands in README.md but for the name of the crate.
 mod example {
-    use tapewatch::analytics::indicator::{Bar, Entry, Indicator, Needs, any};
-    use tapewatch::analytics::rolling::state::State;
+    use tapewatch::analytics::indicator::{Entry, Needs, any, keeping};
 
     pub const ENTRY: Entry = Entry {
         name: "midpoint",
@@ -21,20 +20,9 @@ mod example {
         outputs: &["value"],
         warm_up: |_| 1,
         check: any,
-        build: |_| Box::new(Midpoint),
+        build: |_| keeping((), |_, _| {}, |_, bar| Some([(bar.high + bar.low) / 2.0])),
         needs: Needs::Prices,
     };
-
-    struct Midpoint;
-
-    impl Indicator for Midpoint {
-        fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-            out[0] = (bar.high + bar.low) / 2.0;
-            true
-        }
-
-        fn state(&mut self, _: &mut State<'_>) {}
-    }
 }
 
 fn readme() -> String {

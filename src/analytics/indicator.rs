@@ -52,15 +52,50 @@ impl Bar<'_> {
 /// Most outputs that one indicator has.
 pub const OUTPUTS_MAX: usize = 8;
 
-/// One incremental indicator.
+/// One incremental indicator, as [`keeping`] makes it.
 pub trait Indicator: Send {
     /// Takes the next closed candle. `true`: `out`, one slot for each output of its
-    /// [`Entry`], holds its values; `false`: it is warming up, or has no value here (the
-    /// definition divides by zero), and `out` means nothing.
+    /// [`Entry`], holds its values, all finite; `false`: it has none here, and `out` means nothing.
     fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool;
 
     /// Visits every word of mutable state, always in the same order: saves or restores it.
     fn state(&mut self, state: &mut State<'_>);
+}
+
+/// The indicator that keeps `kept` from one candle to the next.
+///
+/// `visit` visits every word of it that changes, always in the same order. `advance` takes the next closed candle and
+/// gives one value for each output of the [`Entry`]; `None` while it is warming up, or where it has no value (the
+/// definition divides by zero). Values that are not all finite are none either.
+pub fn keeping<K: Send + 'static, const N: usize>(
+    kept: K,
+    visit: impl Fn(&mut K, &mut State<'_>) + Send + 'static,
+    advance: impl Fn(&mut K, &Bar<'_>) -> Option<[f64; N]> + Send + 'static,
+) -> Box<dyn Indicator> {
+    Box::new(Keeping { kept, visit, advance })
+}
+
+struct Keeping<K, V, A, const N: usize> {
+    kept: K,
+    visit: V,
+    advance: A,
+}
+
+impl<K, V, A, const N: usize> Indicator for Keeping<K, V, A, N>
+where
+    K: Send,
+    V: Fn(&mut K, &mut State<'_>) + Send,
+    A: Fn(&mut K, &Bar<'_>) -> Option<[f64; N]> + Send,
+{
+    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+        let Some(values) = (self.advance)(&mut self.kept, bar) else { return false };
+        out.copy_from_slice(&values);
+        values.iter().all(|value| value.is_finite())
+    }
+
+    fn state(&mut self, state: &mut State<'_>) {
+        (self.visit)(&mut self.kept, state);
+    }
 }
 
 /// A parameter of an indicator: `period` of `ema(20)`.

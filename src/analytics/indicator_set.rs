@@ -144,7 +144,7 @@ impl IndicatorSet {
         let mut values = [0.0; OUTPUTS_MAX];
         for (member, shape) in self.members.iter_mut().zip(&plan.shapes) {
             let values = &mut values[..shape.outputs.len().min(OUTPUTS_MAX)];
-            if member.advance(bar, values) && is_finite(values) {
+            if member.advance(bar, values) {
                 let whole = since_partial >= shape.warm_up;
                 hand_on(shape, values, if whole { DataState::Complete } else { DataState::Partial });
             }
@@ -172,14 +172,4 @@ impl IndicatorSet {
         self.state(&mut state);
         assert!(state.finish() == Ok(()), "a checkpoint is of the set that goes back to it");
     }
-}
-
-#[inline]
-fn is_finite(values: &[f64]) -> bool {
-    // Most indicators have one value.
-    if let [value] = values {
-        return value.is_finite();
-    }
-    // Zero times a number is zero; times infinity or NaN it is not.
-    values.iter().fold(0.0, |sum, value| sum + value * 0.0) == 0.0
 }

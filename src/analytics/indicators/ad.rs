@@ -5,8 +5,7 @@
 //! Source: M. Chaikin, as in S. Achelis, "Technical Analysis from A to Z" (2000). Equals
 //! TA-Lib's `AD`, but does not drift as the line grows long. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, any};
-use crate::analytics::rolling::state::State;
+use crate::analytics::indicator::{Bar, Entry, Needs, any, keeping};
 use crate::analytics::rolling::sum::Total;
 
 pub const ENTRY: Entry = Entry {
@@ -16,7 +15,12 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |_| 1,
     check: any,
-    build: |arguments| Box::new(Ad::new(arguments)),
+    build: |_| {
+        keeping(Total::default(), Total::state, |total, bar| {
+            total.add(money_flow(bar));
+            Some([total.value()])
+        })
+    },
     needs: Needs::Amounts,
 };
 
@@ -25,28 +29,6 @@ pub const ENTRY: Entry = Entry {
 pub fn money_flow(bar: &Bar<'_>) -> f64 {
     let range = bar.high - bar.low;
     if range > 0.0 { ((bar.close - bar.low) - (bar.high - bar.close)) / range * bar.volume } else { 0.0 }
-}
-
-struct Ad {
-    total: Total,
-}
-
-impl Ad {
-    fn new(_: &Arguments) -> Self {
-        Self { total: Total::default() }
-    }
-}
-
-impl Indicator for Ad {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        self.total.add(money_flow(bar));
-        out[0] = self.total.value();
-        true
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.total.state(state);
-    }
 }
 
 #[cfg(test)]

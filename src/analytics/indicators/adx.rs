@@ -7,7 +7,7 @@
 //! versions say so already of sums below 1e-14, which leaves nothing of small prices. All
 //! three are told together once `adx` is warm, at bar `2 period`. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::true_range::true_range;
 
@@ -18,7 +18,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["adx", "plus_di", "minus_di"],
     warm_up: |arguments| 2 * arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Adx::new(arguments)),
+    build: |arguments| keeping(Adx::new(arguments), Adx::state, Adx::advance),
     needs: Needs::Prices,
 };
 
@@ -75,22 +75,22 @@ fn movement(up: f64, down: f64) -> (f64, f64) {
     }
 }
 
-impl Indicator for Adx {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+impl Adx {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 3]> {
         let (plus, minus) = movement(bar.high - self.high, self.low - bar.low);
         let range = true_range(bar, self.close);
         (self.high, self.low, self.close) = (bar.high, bar.low, bar.close);
         let warm = 2 * self.period;
         self.seen += usize::from(self.seen <= warm);
         if self.seen == 1 {
-            return false;
+            return None;
         }
         let keep = if self.seen <= self.period { 1.0 } else { self.keep };
         self.plus = self.plus * keep + plus;
         self.minus = self.minus * keep + minus;
         self.range = self.range * keep + range;
         if self.seen <= self.period {
-            return false;
+            return None;
         }
         let (plus_di, minus_di) = self.indicators();
         let both = plus_di + minus_di;
@@ -99,14 +99,13 @@ impl Indicator for Adx {
         if self.seen <= warm {
             self.adx += index.unwrap_or(0.0);
             if self.seen < warm {
-                return false;
+                return None;
             }
             self.adx /= n;
         } else if let Some(index) = index {
             self.adx = (self.adx * (n - 1.0) + index) / n;
         }
-        out.copy_from_slice(&[self.adx, plus_di, minus_di]);
-        true
+        Some([self.adx, plus_di, minus_di])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

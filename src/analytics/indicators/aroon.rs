@@ -5,7 +5,7 @@
 //! 13:9 (1995). Equals TA-Lib's `AROON` and `AROONOSC`: silent for `period` bars, the newest of
 //! equal extremes counts. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::extreme::{Highest, Lowest};
 use crate::analytics::rolling::state::State;
 
@@ -16,7 +16,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["up", "down", "oscillator"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(Aroon::new(arguments)),
+    build: |arguments| keeping(Aroon::new(arguments), Aroon::state, Aroon::advance),
     needs: Needs::Prices,
 };
 
@@ -31,19 +31,16 @@ impl Aroon {
         let period = arguments.period(0);
         Self { period: period as f64, highs: Highest::new(period + 1), lows: Lowest::new(period + 1) }
     }
-}
 
-impl Indicator for Aroon {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 3]> {
         self.highs.push(bar.high);
         self.lows.push(bar.low);
         if !self.highs.is_full() {
-            return false;
+            return None;
         }
         let percent = |age: usize| 100.0 * (self.period - age as f64) / self.period;
         let (up, down) = (percent(self.highs.age()), percent(self.lows.age()));
-        out.copy_from_slice(&[up, down, up - down]);
-        true
+        Some([up, down, up - down])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

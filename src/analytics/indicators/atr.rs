@@ -4,8 +4,7 @@
 //! [`crate::analytics::rolling::true_range`]); silent until `period` true ranges were seen,
 //! the first of which is that of the second bar. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
-use crate::analytics::rolling::state::State;
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::true_range::AverageTrueRange;
 
 pub const ENTRY: Entry = Entry {
@@ -15,31 +14,13 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(Atr::new(arguments)),
+    build: |arguments| {
+        keeping(AverageTrueRange::new(arguments.period(0)), AverageTrueRange::state, |range, bar| {
+            Some([range.advance(bar)?])
+        })
+    },
     needs: Needs::Prices,
 };
-
-struct Atr {
-    range: AverageTrueRange,
-}
-
-impl Atr {
-    fn new(arguments: &Arguments) -> Self {
-        Self { range: AverageTrueRange::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Atr {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(range) = self.range.advance(bar) else { return false };
-        out[0] = range;
-        true
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.range.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

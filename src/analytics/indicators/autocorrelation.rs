@@ -6,7 +6,7 @@
 //! section 2.1 (their c_k / c_0). Between -1 and 1. No value where the returns differ by
 //! nothing but rounding. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, keeping};
 use crate::analytics::rolling::blocks::{Blocks, Terms};
 use crate::analytics::rolling::moments::Moments;
 use crate::analytics::rolling::state::State;
@@ -25,7 +25,9 @@ pub const ENTRY: Entry = Entry {
         true => Ok(()),
         false => Err("lag must be below period"),
     },
-    build: |arguments| Box::new(Autocorrelation::new(arguments)),
+    build: |arguments| {
+        keeping(Autocorrelation::new(arguments), Autocorrelation::state, Autocorrelation::advance)
+    },
     needs: Needs::Prices,
 };
 
@@ -60,11 +62,9 @@ impl Autocorrelation {
             pairs: Blocks::new(period - lag),
         }
     }
-}
 
-impl Indicator for Autocorrelation {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(previous_close) = self.previous_close.replace(bar.close) else { return false };
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
+        let previous_close = self.previous_close.replace(bar.close)?;
         let newest = libm::log(bar.close / previous_close);
         self.returns.push(newest);
         if let Some(partner) = self.waiting.push(newest) {
@@ -72,14 +72,13 @@ impl Indicator for Autocorrelation {
         }
         let (mean, variance) = self.returns.mean_and_variance();
         if !self.returns.is_full() || variance <= NOISE {
-            return false;
+            return None;
         }
         let [newer, older, products] = self.pairs.sums();
         let offset = mean - self.pairs.shift();
         let pairs = self.pairs.capacity() as f64;
         let covariance = products - offset * (newer + older) + pairs * offset * offset;
-        out[0] = covariance / (self.period * variance);
-        true
+        Some([covariance / (self.period * variance)])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

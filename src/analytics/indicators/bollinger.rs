@@ -7,9 +7,8 @@
 //! distance of the bands over the middle. Source of both: J. Bollinger, "Bollinger on
 //! Bollinger Bands" (2001). Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::moments::Moments;
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "bollinger",
@@ -18,39 +17,22 @@ pub const ENTRY: Entry = Entry {
     outputs: &["upper", "middle", "lower", "percent_b", "width"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Bollinger::new(arguments)),
+    build: |arguments| {
+        let deviations = arguments.real(1);
+        keeping(Moments::<2>::new(arguments.period(0)), Moments::state, move |closes, bar| {
+            closes.push(bar.close);
+            if !closes.is_full() {
+                return None;
+            }
+            let (above, variance) = closes.deviation_and_variance(bar.close);
+            let middle = closes.mean();
+            let reach = deviations * variance.sqrt();
+            let percent_b = if reach > 0.0 { 0.5 + 0.5 * (above / reach) } else { 0.5 };
+            Some([middle + reach, middle, middle - reach, percent_b, 2.0 * reach / middle])
+        })
+    },
     needs: Needs::Prices,
 };
-
-struct Bollinger {
-    closes: Moments<2>,
-    deviations: f64,
-}
-
-impl Bollinger {
-    fn new(arguments: &Arguments) -> Self {
-        Self { closes: Moments::new(arguments.period(0)), deviations: arguments.real(1) }
-    }
-}
-
-impl Indicator for Bollinger {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        self.closes.push(bar.close);
-        if !self.closes.is_full() {
-            return false;
-        }
-        let (above, variance) = self.closes.deviation_and_variance(bar.close);
-        let middle = self.closes.mean();
-        let reach = self.deviations * variance.sqrt();
-        let percent_b = if reach > 0.0 { 0.5 + 0.5 * (above / reach) } else { 0.5 };
-        out.copy_from_slice(&[middle + reach, middle, middle - reach, percent_b, 2.0 * reach / middle]);
-        true
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.closes.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

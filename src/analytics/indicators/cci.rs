@@ -6,7 +6,7 @@
 //! newest and the mean, are equal but for rounding. O(`period`) a bar: each deviation
 //! depends on the newest mean.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::sum::exact_sum;
 use crate::analytics::rolling::tie::is_tie;
@@ -19,7 +19,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Cci::new(arguments)),
+    build: |arguments| keeping(Cci::new(arguments), Cci::state, Cci::advance),
     needs: Needs::Prices,
 };
 
@@ -44,24 +44,21 @@ impl Cci {
         let ((older, newer), (older_rests, newer_rests)) = (self.prices.as_slices(), self.rests.as_slices());
         part(older, older_rests) + part(newer, newer_rests)
     }
-}
 
-impl Indicator for Cci {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
         let (sum, rest) = exact_sum(bar.high, bar.low);
         let (price, more) = exact_sum(sum, bar.close);
         let newest = (price, rest + more);
         self.prices.push(newest.0);
         self.rests.push(newest.1);
         if !self.prices.is_full() {
-            return false;
+            return None;
         }
         let n = self.prices.capacity() as f64;
         let mean = self.sum(newest, |x| x) / n;
         let deviation = self.sum(newest, |x| (x - mean).abs()) / n;
         let flat = is_tie(mean, price) || is_tie(deviation, price);
-        out[0] = if flat { 0.0 } else { -mean / (0.015 * deviation) };
-        true
+        Some([if flat { 0.0 } else { -mean / (0.015 * deviation) }])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

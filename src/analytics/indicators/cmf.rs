@@ -4,10 +4,9 @@
 //! Source: M. Chaikin, as in S. Achelis, "Technical Analysis from A to Z" (2000). Silent until
 //! `period` candles were seen. Equals TA-Lib's `CMF`. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::indicators::ad::money_flow;
 use crate::analytics::rolling::fold::{Fold, Sums};
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "cmf",
@@ -16,32 +15,15 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Cmf::new(arguments)),
+    build: |arguments| {
+        keeping(Fold::new(arguments.period(0)), Fold::state, |sums, bar| {
+            sums.push(Sums([money_flow(bar), bar.volume]));
+            let [flow, volume] = sums.total().0;
+            sums.is_full().then(|| [if volume > 0.0 { flow / volume } else { 0.0 }])
+        })
+    },
     needs: Needs::Amounts,
 };
-
-struct Cmf {
-    sums: Fold<Sums<2>>,
-}
-
-impl Cmf {
-    fn new(arguments: &Arguments) -> Self {
-        Self { sums: Fold::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Cmf {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        self.sums.push(Sums([money_flow(bar), bar.volume]));
-        let [flow, volume] = self.sums.total().0;
-        out[0] = if volume > 0.0 { flow / volume } else { 0.0 };
-        self.sums.is_full()
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.sums.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

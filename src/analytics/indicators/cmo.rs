@@ -4,9 +4,8 @@
 //! as Wilder does, as in TA-Lib's `CMO`, which it equals (theirs are plain sums: TA-Lib's
 //! `CMOU`). Silent for `period` bars, 0 where no close ever changed. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::gains::Gains;
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "cmo",
@@ -15,32 +14,15 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(Cmo::new(arguments)),
+    build: |arguments| {
+        keeping(Gains::new(arguments.period(0)), Gains::state, |gains, bar| {
+            let (gain, loss) = gains.push(bar.close)?;
+            let total = gain + loss;
+            Some([if total > 0.0 { 100.0 * ((gain - loss) / total) } else { 0.0 }])
+        })
+    },
     needs: Needs::Prices,
 };
-
-struct Cmo {
-    gains: Gains,
-}
-
-impl Cmo {
-    fn new(arguments: &Arguments) -> Self {
-        Self { gains: Gains::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Cmo {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some((gain, loss)) = self.gains.push(bar.close) else { return false };
-        let total = gain + loss;
-        out[0] = if total > 0.0 { 100.0 * ((gain - loss) / total) } else { 0.0 };
-        true
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.gains.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -5,7 +5,7 @@
 //! Stocks & Commodities 12:1 (1994). Equals TA-Lib's `DEMA`: silent for `2 period - 2` bars.
 //! O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::average::Ema;
 use crate::analytics::rolling::state::State;
 
@@ -16,7 +16,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| 2 * arguments.period(0) - 1,
     check: any,
-    build: |arguments| Box::new(Dema::new(arguments)),
+    build: |arguments| keeping(Dema::new(arguments), Dema::state, Dema::advance),
     needs: Needs::Prices,
 };
 
@@ -30,14 +30,11 @@ impl Dema {
         let period = arguments.period(0);
         Self { once: Ema::new(period), twice: Ema::new(period) }
     }
-}
 
-impl Indicator for Dema {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(once) = self.once.push(bar.close) else { return false };
-        let Some(twice) = self.twice.push(once) else { return false };
-        out[0] = 2.0 * once - twice;
-        true
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
+        let once = self.once.push(bar.close)?;
+        let twice = self.twice.push(once)?;
+        Some([2.0 * once - twice])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

@@ -4,7 +4,7 @@
 //! Source: R. Donchian's four-week rule, as in C. Kestner, "Quantitative Trading Strategies"
 //! (2003). Equals TA-Lib's `DONCHIAN`. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::extreme::{Highest, Lowest};
 use crate::analytics::rolling::state::State;
 
@@ -15,7 +15,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["upper", "middle", "lower"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Donchian::new(arguments)),
+    build: |arguments| keeping(Donchian::new(arguments), Donchian::state, Donchian::advance),
     needs: Needs::Prices,
 };
 
@@ -29,14 +29,11 @@ impl Donchian {
         let period = arguments.period(0);
         Self { highs: Highest::new(period), lows: Lowest::new(period) }
     }
-}
 
-impl Indicator for Donchian {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 3]> {
         let upper = self.highs.push(bar.high);
         let lower = self.lows.push(bar.low);
-        out.copy_from_slice(&[upper, (upper + lower) / 2.0, lower]);
-        self.highs.is_full()
+        self.highs.is_full().then(|| [upper, (upper + lower) / 2.0, lower])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

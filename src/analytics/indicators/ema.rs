@@ -3,9 +3,8 @@
 //! Silent until `period` closes were seen; their plain mean is the first value. Equals
 //! TA-Lib's `EMA`. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
-use crate::analytics::rolling::average;
-use crate::analytics::rolling::state::State;
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
+use crate::analytics::rolling::average::Ema;
 
 pub const ENTRY: Entry = Entry {
     name: "ema",
@@ -14,31 +13,11 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Ema::new(arguments)),
+    build: |arguments| {
+        keeping(Ema::new(arguments.period(0)), Ema::state, |average, bar| Some([average.push(bar.close)?]))
+    },
     needs: Needs::Prices,
 };
-
-struct Ema {
-    average: average::Ema,
-}
-
-impl Ema {
-    fn new(arguments: &Arguments) -> Self {
-        Self { average: average::Ema::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Ema {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(value) = self.average.push(bar.close) else { return false };
-        out[0] = value;
-        true
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.average.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

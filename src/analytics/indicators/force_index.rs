@@ -3,7 +3,7 @@
 //! In units of price times base currency. Source: A. Elder, "Trading for a Living" (1993).
 //! Equals TA-Lib's `EFI`: silent for `period` bars, the first of which has no change. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::average::Ema;
 use crate::analytics::rolling::state::State;
 
@@ -14,7 +14,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(ForceIndex::new(arguments)),
+    build: |arguments| keeping(ForceIndex::new(arguments), ForceIndex::state, ForceIndex::advance),
     needs: Needs::Amounts,
 };
 
@@ -27,14 +27,11 @@ impl ForceIndex {
     fn new(arguments: &Arguments) -> Self {
         Self { average: Ema::new(arguments.period(0)), previous_close: None }
     }
-}
 
-impl Indicator for ForceIndex {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(before) = self.previous_close.replace(bar.close) else { return false };
-        let Some(value) = self.average.push((bar.close - before) * bar.volume) else { return false };
-        out[0] = value;
-        true
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
+        let before = self.previous_close.replace(bar.close)?;
+        let value = self.average.push((bar.close - before) * bar.volume)?;
+        Some([value])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

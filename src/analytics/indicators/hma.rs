@@ -5,7 +5,7 @@
 //! cut to whole numbers. Equals TA-Lib's `HMA`: silent for `period + root - 2` bars. Amortised
 //! O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::average::Wma;
 use crate::analytics::rolling::state::State;
 
@@ -16,7 +16,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0) + arguments.period(0).isqrt() - 1,
     check: any,
-    build: |arguments| Box::new(Hma::new(arguments)),
+    build: |arguments| keeping(Hma::new(arguments), Hma::state, Hma::advance),
     needs: Needs::Prices,
 };
 
@@ -31,15 +31,11 @@ impl Hma {
         let period = arguments.period(0);
         Self { half: Wma::new(period / 2), whole: Wma::new(period), smooth: Wma::new(period.isqrt()) }
     }
-}
 
-impl Indicator for Hma {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let half = self.half.push(bar.close);
-        let (Some(half), Some(whole)) = (half, self.whole.push(bar.close)) else { return false };
-        let Some(value) = self.smooth.push(2.0 * half - whole) else { return false };
-        out[0] = value;
-        true
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
+        // Each of them sees every close.
+        let (half, whole) = (self.half.push(bar.close), self.whole.push(bar.close));
+        Some([self.smooth.push(2.0 * half? - whole?)?])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

@@ -16,7 +16,7 @@
 //! with 128 returns, 0.55 with 1,000. This is not corrected. O(period log period) a
 //! bar: each block is looked through.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::indicators::autocorrelation::NOISE;
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::window::Window;
@@ -30,7 +30,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(Hurst::new(arguments)),
+    build: |arguments| keeping(Hurst::new(arguments), Hurst::state, Hurst::advance),
     needs: Needs::Prices,
 };
 
@@ -85,12 +85,12 @@ fn slope(points: impl Iterator<Item = (f64, f64)> + Clone) -> Option<f64> {
     (count >= 2.0).then(|| sxy / sxx)
 }
 
-impl Indicator for Hurst {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(previous_close) = self.previous_close.replace(bar.close) else { return false };
+impl Hurst {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
+        let previous_close = self.previous_close.replace(bar.close)?;
         self.returns.push(libm::log(bar.close / previous_close));
         if !self.returns.is_full() {
-            return false;
+            return None;
         }
         self.row.clear();
         self.row.extend(self.returns.iter().rev());
@@ -108,9 +108,8 @@ impl Indicator for Hurst {
                 len += 1;
             }
         }
-        let Some(slope) = slope(points[..len].iter().copied()) else { return false };
-        out[0] = slope;
-        true
+        let slope = slope(points[..len].iter().copied())?;
+        Some([slope])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

@@ -11,7 +11,7 @@
 //!
 //! Silent until the longest span is full. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::extreme::{Highest, Lowest};
 use crate::analytics::rolling::state::State;
 
@@ -26,7 +26,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["conversion", "base", "span_a", "span_b"],
     warm_up: |arguments| arguments.period(0).max(arguments.period(1)).max(arguments.period(2)),
     check: any,
-    build: |arguments| Box::new(Ichimoku::new(arguments)),
+    build: |arguments| keeping(Ichimoku::new(arguments), Ichimoku::state, Ichimoku::advance),
     needs: Needs::Prices,
 };
 
@@ -54,13 +54,11 @@ impl Ichimoku {
         };
         Self { spans: [span(0), span(1), span(2)] }
     }
-}
 
-impl Indicator for Ichimoku {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 4]> {
         let [conversion, base, span_b] = self.spans.each_mut().map(|span| span.push(bar));
-        out.copy_from_slice(&[conversion, base, (conversion + base) / 2.0, span_b]);
-        self.spans.iter().all(|span| span.highs.is_full())
+        (self.spans.iter().all(|span| span.highs.is_full()))
+            .then(|| [conversion, base, (conversion + base) / 2.0, span_b])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

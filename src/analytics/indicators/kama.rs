@@ -8,7 +8,7 @@
 //! TA-Lib keeps a trace of changes that left its window and so takes a plain for to and fro,
 //! this one does not. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::window::Window;
@@ -20,7 +20,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(Kama::new(arguments)),
+    build: |arguments| keeping(Kama::new(arguments), Kama::state, Kama::advance),
     needs: Needs::Prices,
 };
 
@@ -36,10 +36,8 @@ impl Kama {
         let period = arguments.period(0);
         Self { closes: Window::new(period), moves: Fold::new(period), value: 0.0 }
     }
-}
 
-impl Indicator for Kama {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
         const SLOW: f64 = 2.0 / 31.0;
         const FAST: f64 = 2.0 / 3.0;
         if let Some(before) = self.closes.back(0) {
@@ -47,14 +45,13 @@ impl Indicator for Kama {
         }
         let Some(oldest) = self.closes.push(bar.close) else {
             self.value = bar.close;
-            return false;
+            return None;
         };
         let (change, path) = ((bar.close - oldest).abs(), self.moves.total().0[0]);
         let efficiency = if path <= change { 1.0 } else { change / path };
         let smoothing = efficiency * (FAST - SLOW) + SLOW;
         self.value += (bar.close - self.value) * (smoothing * smoothing);
-        out[0] = self.value;
-        true
+        Some([self.value])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

@@ -7,7 +7,7 @@
 //! values stand at the same bar: the one that warms up faster leaves out the first bars. O(1)
 //! a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::average::Ema;
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::true_range::AverageTrueRange;
@@ -23,7 +23,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["upper", "middle", "lower"],
     warm_up: |arguments| arguments.period(0).max(arguments.period(1) + 1),
     check: any,
-    build: |arguments| Box::new(Keltner::new(arguments)),
+    build: |arguments| keeping(Keltner::new(arguments), Keltner::state, Keltner::advance),
     needs: Needs::Prices,
 };
 
@@ -47,25 +47,22 @@ impl Keltner {
             range_waits: period.saturating_sub(atr_period + 1),
         }
     }
-}
 
-impl Indicator for Keltner {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 3]> {
         if self.prices_wait > 0 {
             self.prices_wait -= 1;
             self.range.advance(bar);
-            return false;
+            return None;
         }
         let middle = self.prices.push((bar.high + bar.low + bar.close) / 3.0);
         if self.range_waits > 0 {
             self.range_waits -= 1;
-            return false;
+            return None;
         }
         let range = self.range.advance(bar);
-        let (Some(middle), Some(range)) = (middle, range) else { return false };
+        let (middle, range) = (middle?, range?);
         let reach = self.multiplier * range;
-        out.copy_from_slice(&[middle + reach, middle, middle - reach]);
-        true
+        Some([middle + reach, middle, middle - reach])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

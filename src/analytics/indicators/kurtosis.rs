@@ -6,9 +6,8 @@
 //! `rolling(period).kurt()`. No value where all closes are equal (pandas says -3 there).
 //! Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::moments::Moments;
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "kurtosis",
@@ -17,35 +16,15 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Kurtosis::new(arguments)),
+    build: |arguments| {
+        keeping(Moments::<4>::new(arguments.period(0)), Moments::state, |closes, bar| {
+            closes.push(bar.close);
+            let kurtosis = closes.is_full().then(|| closes.kurtosis())??;
+            Some([kurtosis])
+        })
+    },
     needs: Needs::Prices,
 };
-
-struct Kurtosis {
-    closes: Moments<4>,
-}
-
-impl Kurtosis {
-    fn new(arguments: &Arguments) -> Self {
-        Self { closes: Moments::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Kurtosis {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        self.closes.push(bar.close);
-        if !self.closes.is_full() {
-            return false;
-        }
-        let Some(kurtosis) = self.closes.kurtosis() else { return false };
-        out[0] = kurtosis;
-        true
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.closes.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

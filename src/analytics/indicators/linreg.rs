@@ -5,9 +5,8 @@
 //! close and time, 0 to 1; 0 where all closes are equal, as TA-Lib's `CORREL` has it.
 //! Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::regression::Regression;
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "linreg",
@@ -16,32 +15,15 @@ pub const ENTRY: Entry = Entry {
     outputs: &["slope", "r2"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Linreg::new(arguments)),
+    build: |arguments| {
+        keeping(Regression::new(arguments.period(0)), Regression::state, |closes, bar| {
+            closes.push(bar.close);
+            let (slope, r2) = closes.slope_and_r2();
+            closes.is_full().then_some([slope, r2])
+        })
+    },
     needs: Needs::Prices,
 };
-
-struct Linreg {
-    closes: Regression,
-}
-
-impl Linreg {
-    fn new(arguments: &Arguments) -> Self {
-        Self { closes: Regression::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Linreg {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        self.closes.push(bar.close);
-        let (slope, r2) = self.closes.slope_and_r2();
-        out.copy_from_slice(&[slope, r2]);
-        self.closes.is_full()
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.closes.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@
 //! the slow one, so that both start at the same bar; all is silent until the signal is there.
 //! O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, keeping};
 use crate::analytics::rolling::average::{Ema, EmaLag};
 use crate::analytics::rolling::state::State;
 
@@ -22,7 +22,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["macd", "signal", "histogram"],
     warm_up: |arguments| arguments.period(1) + arguments.period(2) - 1,
     check: fast_below_slow,
-    build: |arguments| Box::new(Macd::new(arguments)),
+    build: |arguments| keeping(Macd::new(arguments), Macd::state, Macd::advance),
     needs: Needs::Prices,
 };
 
@@ -51,23 +51,20 @@ impl Macd {
             signal: Ema::new(arguments.period(2)),
         }
     }
-}
 
-impl Indicator for Macd {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 3]> {
         let change = bar.close - self.previous_close;
         self.previous_close = bar.close;
         let slow = self.slow.push(change);
         if self.skip > 0 {
             self.skip -= 1;
-            return false;
+            return None;
         }
-        let (Some(fast), Some(slow)) = (self.fast.push(change), slow) else { return false };
+        let (fast, slow) = (self.fast.push(change)?, slow?);
         // The averages are large and their difference is small; their lags are as small as it.
         let macd = slow.lag - fast.lag;
-        let Some(signal) = self.signal.push(macd) else { return false };
-        out.copy_from_slice(&[macd, signal, macd - signal]);
-        true
+        let signal = self.signal.push(macd)?;
+        Some([macd, signal, macd - signal])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

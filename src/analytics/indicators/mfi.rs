@@ -6,7 +6,7 @@
 //! Equals TA-Lib's `MFI`: silent for `period` bars, 0 where no typical price of the window
 //! changed; a change within rounding is none. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::tie::is_tie;
@@ -18,7 +18,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(Mfi::new(arguments)),
+    build: |arguments| keeping(Mfi::new(arguments), Mfi::state, Mfi::advance),
     needs: Needs::Amounts,
 };
 
@@ -32,18 +32,15 @@ impl Mfi {
     fn new(arguments: &Arguments) -> Self {
         Self { previous_price: None, flows: Fold::new(arguments.period(0)) }
     }
-}
 
-impl Indicator for Mfi {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
         let price = bar.typical_price();
-        let Some(before) = self.previous_price.replace(price) else { return false };
+        let before = self.previous_price.replace(price)?;
         let flow = if is_tie(price - before, price + before) { 0.0 } else { price * bar.volume };
         self.flows.push(Sums(if price < before { [0.0, flow] } else { [flow, 0.0] }));
         let [risen, fallen] = self.flows.total().0;
         let total = risen + fallen;
-        out[0] = if total > 0.0 { 100.0 * (risen / total) } else { 0.0 };
-        self.flows.is_full()
+        self.flows.is_full().then(|| [if total > 0.0 { 100.0 * (risen / total) } else { 0.0 }])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

@@ -31,6 +31,7 @@ pub mod obv;
 pub mod parkinson;
 pub mod ppo;
 pub mod psar;
+mod range_volatility;
 pub mod realized_volatility;
 pub mod returns;
 pub mod rma;

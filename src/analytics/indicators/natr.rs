@@ -3,8 +3,7 @@
 //! Equals TA-Lib's `NATR`: silent until `period` true ranges were seen, the first of which
 //! is that of the second bar. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
-use crate::analytics::rolling::state::State;
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::true_range::AverageTrueRange;
 
 pub const ENTRY: Entry = Entry {
@@ -14,31 +13,13 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(Natr::new(arguments)),
+    build: |arguments| {
+        keeping(AverageTrueRange::new(arguments.period(0)), AverageTrueRange::state, |range, bar| {
+            Some([100.0 * (range.advance(bar)? / bar.close)])
+        })
+    },
     needs: Needs::Prices,
 };
-
-struct Natr {
-    range: AverageTrueRange,
-}
-
-impl Natr {
-    fn new(arguments: &Arguments) -> Self {
-        Self { range: AverageTrueRange::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Natr {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(range) = self.range.advance(bar) else { return false };
-        out[0] = 100.0 * (range / bar.close);
-        true
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.range.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

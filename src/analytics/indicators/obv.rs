@@ -5,7 +5,7 @@
 //! `OBV`, which counts the first candle as risen, but does not drift as it grows long. O(1) a
 //! bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, any, keeping};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::sum::Total;
 
@@ -16,7 +16,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |_| 1,
     check: any,
-    build: |arguments| Box::new(Obv::new(arguments)),
+    build: |arguments| keeping(Obv::new(arguments), Obv::state, Obv::advance),
     needs: Needs::Amounts,
 };
 
@@ -29,10 +29,8 @@ impl Obv {
     fn new(_: &Arguments) -> Self {
         Self { total: Total::default(), previous_close: None }
     }
-}
 
-impl Indicator for Obv {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
         let change = self.previous_close.map_or(1.0, |before| bar.close - before);
         self.previous_close = Some(bar.close);
         if change > 0.0 {
@@ -40,8 +38,7 @@ impl Indicator for Obv {
         } else if change < 0.0 {
             self.total.add(-bar.volume);
         }
-        out[0] = self.total.value();
-        true
+        Some([self.total.value()])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

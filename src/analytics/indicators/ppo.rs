@@ -5,7 +5,7 @@
 //! TA-Lib's `PPO` over exponential averages: each starts with the first close (otherwise than in
 //! [`macd`](super::macd)); silent for `slow - 1` bars. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, keeping};
 use crate::analytics::indicators::macd::fast_below_slow;
 use crate::analytics::rolling::average::EmaLag;
 use crate::analytics::rolling::state::State;
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(1),
     check: fast_below_slow,
-    build: |arguments| Box::new(Ppo::new(arguments)),
+    build: |arguments| keeping(Ppo::new(arguments), Ppo::state, Ppo::advance),
     needs: Needs::Prices,
 };
 
@@ -35,18 +35,16 @@ impl Ppo {
             slow: EmaLag::new(arguments.period(1)),
         }
     }
-}
 
-impl Indicator for Ppo {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
         let change = bar.close - self.previous_close;
         self.previous_close = bar.close;
-        let fast = self.fast.push(change);
-        let (Some(fast), Some(slow)) = (fast, self.slow.push(change)) else { return false };
+        // Each of them sees every change.
+        let (fast, slow) = (self.fast.push(change), self.slow.push(change));
+        let (fast, slow) = (fast?, slow?);
         let average = bar.close - slow.lag;
         // The averages are large and their difference is small; their lags are as small as it.
-        out[0] = if average == 0.0 { 0.0 } else { 100.0 * ((slow.lag - fast.lag) / average) };
-        true
+        Some([if average == 0.0 { 0.0 } else { 100.0 * ((slow.lag - fast.lag) / average) }])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

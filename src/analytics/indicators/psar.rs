@@ -4,7 +4,7 @@
 //! `SAR`: the second bar brings the first value; the direction begins downward if its low
 //! falls more than its high rises, otherwise upward. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
@@ -14,7 +14,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |_| 2,
     check: any,
-    build: |arguments| Box::new(Psar::new(arguments)),
+    build: |arguments| keeping(Psar::new(arguments), Psar::state, Psar::advance),
     needs: Needs::Prices,
 };
 
@@ -63,14 +63,12 @@ impl Psar {
     fn clear_of(&self, stop: f64, bar: &Bar<'_>) -> f64 {
         if self.rising { stop.min(self.low).min(bar.low) } else { stop.max(self.high).max(bar.high) }
     }
-}
 
-impl Indicator for Psar {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
         if self.seen == 0 {
             self.seen = 1;
             (self.high, self.low) = (bar.high, bar.low);
-            return false;
+            return None;
         }
         if self.seen == 1 {
             self.seen = 2;
@@ -83,7 +81,7 @@ impl Indicator for Psar {
             self.acceleration = self.step;
             self.extreme = if self.rising { bar.high } else { bar.low };
         }
-        out[0] = self.stop;
+        let told = self.stop;
         let further = if self.rising { bar.high > self.extreme } else { bar.low < self.extreme };
         if further {
             self.extreme = if self.rising { bar.high } else { bar.low };
@@ -92,7 +90,7 @@ impl Indicator for Psar {
         let next = self.stop + self.acceleration * (self.extreme - self.stop);
         self.stop = self.clear_of(next, bar);
         (self.high, self.low) = (bar.high, bar.low);
-        true
+        Some([told])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

@@ -6,7 +6,7 @@
 //! Diebold and P. Labys, "Modeling and Forecasting Realized Volatility", Econometrica 71
 //! (2003). Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 
@@ -17,7 +17,9 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(RealizedVolatility::new(arguments)),
+    build: |arguments| {
+        keeping(RealizedVolatility::new(arguments), RealizedVolatility::state, RealizedVolatility::advance)
+    },
     needs: Needs::Prices,
 };
 
@@ -30,15 +32,12 @@ impl RealizedVolatility {
     fn new(arguments: &Arguments) -> Self {
         Self { squares: Fold::new(arguments.period(0)), previous_close: None }
     }
-}
 
-impl Indicator for RealizedVolatility {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(previous_close) = self.previous_close.replace(bar.close) else { return false };
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
+        let previous_close = self.previous_close.replace(bar.close)?;
         let log_return = libm::log(bar.close / previous_close);
         self.squares.push(Sums([log_return * log_return]));
-        out[0] = self.squares.total().0[0].sqrt();
-        self.squares.is_full()
+        self.squares.is_full().then(|| [self.squares.total().0[0].sqrt()])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

@@ -5,9 +5,8 @@
 //! `period` closes were seen; their plain mean is the first value. Equals TA-Lib's `RMA`.
 //! O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
-use crate::analytics::rolling::average;
-use crate::analytics::rolling::state::State;
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
+use crate::analytics::rolling::average::Rma;
 
 pub const ENTRY: Entry = Entry {
     name: "rma",
@@ -16,31 +15,11 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Rma::new(arguments)),
+    build: |arguments| {
+        keeping(Rma::new(arguments.period(0)), Rma::state, |average, bar| Some([average.push(bar.close)?]))
+    },
     needs: Needs::Prices,
 };
-
-struct Rma {
-    average: average::Rma,
-}
-
-impl Rma {
-    fn new(arguments: &Arguments) -> Self {
-        Self { average: average::Rma::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Rma {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(value) = self.average.push(bar.close) else { return false };
-        out[0] = value;
-        true
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.average.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

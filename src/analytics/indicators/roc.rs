@@ -2,8 +2,7 @@
 //!
 //! Equals TA-Lib's `ROC`: silent for `period` bars. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
-use crate::analytics::rolling::state::State;
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::window::Window;
 
 pub const ENTRY: Entry = Entry {
@@ -13,31 +12,14 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(Roc::new(arguments)),
+    build: |arguments| {
+        keeping(Window::new(arguments.period(0)), Window::state, |closes, bar| {
+            let before = closes.push(bar.close)?;
+            Some([if before == 0.0 { 0.0 } else { 100.0 * ((bar.close - before) / before) }])
+        })
+    },
     needs: Needs::Prices,
 };
-
-struct Roc {
-    closes: Window,
-}
-
-impl Roc {
-    fn new(arguments: &Arguments) -> Self {
-        Self { closes: Window::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Roc {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(before) = self.closes.push(bar.close) else { return false };
-        out[0] = if before == 0.0 { 0.0 } else { 100.0 * ((bar.close - before) / before) };
-        true
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.closes.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

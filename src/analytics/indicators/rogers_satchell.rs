@@ -7,9 +7,8 @@
 //! which takes bars whose close or open lies outside their range. Amortised O(1) a bar.
 
 use crate::analytics::estimators::range_variance;
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
-use crate::analytics::rolling::fold::{Fold, Sums};
-use crate::analytics::rolling::state::State;
+use crate::analytics::indicator::{Bar, Entry, Needs, Parameter, any};
+use crate::analytics::indicators::range_volatility::keeping_mean;
 
 pub const ENTRY: Entry = Entry {
     name: "rogers_satchell",
@@ -18,37 +17,13 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(RogersSatchell::new(arguments)),
+    build: |arguments| keeping_mean(arguments.period(0), variance),
     needs: Needs::Prices,
 };
-
-struct RogersSatchell {
-    variances: Fold<Sums<1>>,
-    period: f64,
-}
-
-impl RogersSatchell {
-    fn new(arguments: &Arguments) -> Self {
-        Self { variances: Fold::new(arguments.period(0)), period: arguments.real(0) }
-    }
-}
 
 /// The estimate of the variance of log prices that one bar makes.
 pub fn variance(bar: &Bar<'_>) -> f64 {
     range_variance::rogers_satchell(bar.open, bar.high, bar.low, bar.close)
-}
-
-impl Indicator for RogersSatchell {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        self.variances.push(Sums([variance(bar)]));
-        let sum = self.variances.total().0[0];
-        out[0] = (sum / self.period).sqrt();
-        self.variances.is_full() && sum >= 0.0
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.variances.state(state);
-    }
 }
 
 #[cfg(test)]

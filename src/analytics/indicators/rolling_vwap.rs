@@ -5,9 +5,8 @@
 //! `(high + low + close) / 3`. Silent until `period` candles were seen. TA-Lib has none; over
 //! typical prices it is `VWMA` of these. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::fold::{Fold, Sums};
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "rolling_vwap",
@@ -16,32 +15,15 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(RollingVwap::new(arguments)),
+    build: |arguments| {
+        keeping(Fold::new(arguments.period(0)), Fold::state, |sums, bar| {
+            sums.push(Sums([bar.value_traded(), bar.volume]));
+            let [value, volume] = sums.total().0;
+            (sums.is_full() && volume > 0.0).then(|| [value / volume])
+        })
+    },
     needs: Needs::Amounts,
 };
-
-struct RollingVwap {
-    sums: Fold<Sums<2>>,
-}
-
-impl RollingVwap {
-    fn new(arguments: &Arguments) -> Self {
-        Self { sums: Fold::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for RollingVwap {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        self.sums.push(Sums([bar.value_traded(), bar.volume]));
-        let [value, volume] = self.sums.total().0;
-        out[0] = value / volume;
-        self.sums.is_full() && volume > 0.0
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.sums.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

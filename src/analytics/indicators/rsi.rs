@@ -3,9 +3,8 @@
 //! Source: J. W. Wilder, "New Concepts in Technical Trading Systems" (1978). Equals TA-Lib's
 //! `RSI`: silent for `period` bars, 0 where no close ever changed. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::gains::Gains;
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "rsi",
@@ -14,7 +13,11 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(Rsi::new(arguments)),
+    build: |arguments| {
+        keeping(Gains::new(arguments.period(0)), Gains::state, |gains, bar| {
+            Some([index(gains.push(bar.close)?)])
+        })
+    },
     needs: Needs::Prices,
 };
 
@@ -23,28 +26,6 @@ pub const ENTRY: Entry = Entry {
 pub fn index((gain, loss): (f64, f64)) -> f64 {
     let total = gain + loss;
     if total > 0.0 { 100.0 * (gain / total) } else { 0.0 }
-}
-
-struct Rsi {
-    gains: Gains,
-}
-
-impl Rsi {
-    fn new(arguments: &Arguments) -> Self {
-        Self { gains: Gains::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Rsi {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(gains) = self.gains.push(bar.close) else { return false };
-        out[0] = index(gains);
-        true
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.gains.state(state);
-    }
 }
 
 #[cfg(test)]

@@ -5,9 +5,8 @@
 //! `rolling(period).skew()`. No value where all closes are equal (pandas says 0 there).
 //! Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::moments::Moments;
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "skew",
@@ -16,35 +15,15 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Skew::new(arguments)),
+    build: |arguments| {
+        keeping(Moments::<3>::new(arguments.period(0)), Moments::state, |closes, bar| {
+            closes.push(bar.close);
+            let skewness = closes.is_full().then(|| closes.skewness())??;
+            Some([skewness])
+        })
+    },
     needs: Needs::Prices,
 };
-
-struct Skew {
-    closes: Moments<3>,
-}
-
-impl Skew {
-    fn new(arguments: &Arguments) -> Self {
-        Self { closes: Moments::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Skew {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        self.closes.push(bar.close);
-        if !self.closes.is_full() {
-            return false;
-        }
-        let Some(skewness) = self.closes.skewness() else { return false };
-        out[0] = skewness;
-        true
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.closes.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

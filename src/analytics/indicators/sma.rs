@@ -2,8 +2,7 @@
 //!
 //! Silent until `period` closes were seen. Equals TA-Lib's `SMA`. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
-use crate::analytics::rolling::state::State;
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::sum::Sum;
 
 pub const ENTRY: Entry = Entry {
@@ -13,31 +12,14 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Sma::new(arguments)),
+    build: |arguments| {
+        keeping(Sum::new(arguments.period(0)), Sum::state, |closes, bar| {
+            closes.push(bar.close);
+            closes.is_full().then(|| [closes.mean()])
+        })
+    },
     needs: Needs::Prices,
 };
-
-struct Sma {
-    closes: Sum,
-}
-
-impl Sma {
-    fn new(arguments: &Arguments) -> Self {
-        Self { closes: Sum::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Sma {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        self.closes.push(bar.close);
-        out[0] = self.closes.mean();
-        self.closes.is_full()
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.closes.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

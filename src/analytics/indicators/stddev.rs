@@ -5,9 +5,8 @@
 //! versions before 0.8 call every variance below 1e-14 zero). Here the exact value rules,
 //! whatever the level of the prices. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::moments::Moments;
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "stddev",
@@ -16,31 +15,14 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Stddev::new(arguments)),
+    build: |arguments| {
+        keeping(Moments::<2>::new(arguments.period(0)), Moments::state, |closes, bar| {
+            closes.push(bar.close);
+            closes.is_full().then(|| [closes.variance().sqrt()])
+        })
+    },
     needs: Needs::Prices,
 };
-
-struct Stddev {
-    closes: Moments<2>,
-}
-
-impl Stddev {
-    fn new(arguments: &Arguments) -> Self {
-        Self { closes: Moments::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Stddev {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        self.closes.push(bar.close);
-        out[0] = self.closes.variance().sqrt();
-        self.closes.is_full()
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.closes.state(state);
-    }
-}
 
 #[cfg(test)]
 pub mod naive {

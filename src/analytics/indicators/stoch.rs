@@ -4,7 +4,7 @@
 //! Source: G. Lane, "Lane's Stochastics", Technical Analysis of Stocks & Commodities 2:3
 //! (1984). Equals TA-Lib's `STOCH`: silent until `d` is there. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::span::Spans;
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::sum::Sum;
@@ -20,7 +20,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["k", "d"],
     warm_up: |arguments| arguments.period(0) + arguments.period(1) + arguments.period(2) - 2,
     check: any,
-    build: |arguments| Box::new(Stoch::new(arguments)),
+    build: |arguments| keeping(Stoch::new(arguments), Stoch::state, Stoch::advance),
     needs: Needs::Prices,
 };
 
@@ -38,19 +38,16 @@ impl Stoch {
             twice: Sum::new(arguments.period(2)),
         }
     }
-}
 
-impl Indicator for Stoch {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(span) = self.spans.push(bar.high, bar.low) else { return false };
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 2]> {
+        let span = self.spans.push(bar.high, bar.low)?;
         self.once.push(span.percent(bar.close));
         if !self.once.is_full() {
-            return false;
+            return None;
         }
         let k = self.once.mean();
         self.twice.push(k);
-        out.copy_from_slice(&[k, self.twice.mean()]);
-        self.twice.is_full()
+        self.twice.is_full().then(|| [k, self.twice.mean()])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

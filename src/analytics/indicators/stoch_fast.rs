@@ -5,7 +5,7 @@
 //! (1984). Equals TA-Lib's `STOCHF`: silent until `d` is there, 0 where the bars have no range
 //! between them. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::span::Spans;
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::sum::Sum;
@@ -17,7 +17,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["k", "d"],
     warm_up: |arguments| arguments.period(0) + arguments.period(1) - 1,
     check: any,
-    build: |arguments| Box::new(StochFast::new(arguments)),
+    build: |arguments| keeping(StochFast::new(arguments), StochFast::state, StochFast::advance),
     needs: Needs::Prices,
 };
 
@@ -30,15 +30,12 @@ impl StochFast {
     fn new(arguments: &Arguments) -> Self {
         Self { spans: Spans::new(arguments.period(0)), average: Sum::new(arguments.period(1)) }
     }
-}
 
-impl Indicator for StochFast {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(span) = self.spans.push(bar.high, bar.low) else { return false };
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 2]> {
+        let span = self.spans.push(bar.high, bar.low)?;
         let k = span.percent(bar.close);
         self.average.push(k);
-        out.copy_from_slice(&[k, self.average.mean()]);
-        self.average.is_full()
+        self.average.is_full().then(|| [k, self.average.mean()])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

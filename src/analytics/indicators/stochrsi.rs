@@ -6,7 +6,7 @@
 //! `STOCHRSI`: silent until `d` is there, 0 where the index did not move by more than
 //! rounding. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::indicators::rsi::index;
 use crate::analytics::rolling::gains::Gains;
 use crate::analytics::rolling::span::Spans;
@@ -24,7 +24,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["k", "d"],
     warm_up: |arguments| arguments.period(0) + arguments.period(1) + arguments.period(2) - 1,
     check: any,
-    build: |arguments| Box::new(StochRsi::new(arguments)),
+    build: |arguments| keeping(StochRsi::new(arguments), StochRsi::state, StochRsi::advance),
     needs: Needs::Prices,
 };
 
@@ -42,17 +42,14 @@ impl StochRsi {
             average: Sum::new(arguments.period(2)),
         }
     }
-}
 
-impl Indicator for StochRsi {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(gains) = self.gains.push(bar.close) else { return false };
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 2]> {
+        let gains = self.gains.push(bar.close)?;
         let rsi = index(gains);
-        let Some(span) = self.spans.push(rsi, rsi) else { return false };
+        let span = self.spans.push(rsi, rsi)?;
         let k = span.percent(rsi);
         self.average.push(k);
-        out.copy_from_slice(&[k, self.average.mean()]);
-        self.average.is_full()
+        self.average.is_full().then(|| [k, self.average.mean()])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

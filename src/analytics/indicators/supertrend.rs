@@ -10,7 +10,7 @@
 //! `ta.supertrend` (whose direction has the other sign). Source: O. Seban, "Tout le monde mérite
 //! d'être riche" (2008). O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::true_range::AverageTrueRange;
 
@@ -21,7 +21,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value", "direction"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(Supertrend::new(arguments)),
+    build: |arguments| keeping(Supertrend::new(arguments), Supertrend::state, Supertrend::advance),
     needs: Needs::Prices,
 };
 
@@ -48,11 +48,9 @@ impl Supertrend {
             previous_close: 0.0,
         }
     }
-}
 
-impl Indicator for Supertrend {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(range) = self.range.advance(bar) else { return false };
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 2]> {
+        let range = self.range.advance(bar)?;
         let middle = (bar.high + bar.low) / 2.0;
         let (upper, lower) = (middle + self.multiplier * range, middle - self.multiplier * range);
         if !self.running {
@@ -68,8 +66,7 @@ impl Indicator for Supertrend {
         }
         self.previous_close = bar.close;
         let (value, direction) = if self.rising { (self.lower, 1.0) } else { (self.upper, -1.0) };
-        out.copy_from_slice(&[value, direction]);
-        true
+        Some([value, direction])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

@@ -4,7 +4,7 @@
 //! Source: P. Mulloy, "Smoothing Data with Less Lag", Technical Analysis of Stocks &
 //! Commodities 12:2 (1994). Equals TA-Lib's `TEMA`: silent for `3 period - 3` bars. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::average::Ema;
 use crate::analytics::rolling::state::State;
 
@@ -15,7 +15,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| 3 * arguments.period(0) - 2,
     check: any,
-    build: |arguments| Box::new(Tema::new(arguments)),
+    build: |arguments| keeping(Tema::new(arguments), Tema::state, Tema::advance),
     needs: Needs::Prices,
 };
 
@@ -30,15 +30,12 @@ impl Tema {
         let period = arguments.period(0);
         Self { once: Ema::new(period), twice: Ema::new(period), thrice: Ema::new(period) }
     }
-}
 
-impl Indicator for Tema {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(once) = self.once.push(bar.close) else { return false };
-        let Some(twice) = self.twice.push(once) else { return false };
-        let Some(thrice) = self.thrice.push(twice) else { return false };
-        out[0] = 3.0 * (once - twice) + thrice;
-        true
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
+        let once = self.once.push(bar.close)?;
+        let twice = self.twice.push(once)?;
+        let thrice = self.thrice.push(twice)?;
+        Some([3.0 * (once - twice) + thrice])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

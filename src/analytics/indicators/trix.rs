@@ -4,7 +4,7 @@
 //! Source: J. Hutson, "Good Trix", Technical Analysis of Stocks & Commodities 1:5 (1983).
 //! Equals TA-Lib's `TRIX`: silent for `3 period - 2` bars. O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::average::EmaLag;
 use crate::analytics::rolling::state::State;
 
@@ -15,7 +15,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| 3 * arguments.period(0) - 1,
     check: any,
-    build: |arguments| Box::new(Trix::new(arguments)),
+    build: |arguments| keeping(Trix::new(arguments), Trix::state, Trix::advance),
     needs: Needs::Prices,
 };
 
@@ -40,18 +40,16 @@ impl Trix {
             started: false,
         }
     }
-}
 
-impl Indicator for Trix {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
         let change = bar.close - self.previous_close;
         self.previous_close = bar.close;
-        let Some(once) = self.once.push(change) else { return false };
-        let Some(twice) = self.twice.push(once.moved) else { return false };
-        let Some(thrice) = self.thrice.push(twice.moved) else { return false };
+        let once = self.once.push(change)?;
+        let twice = self.twice.push(once.moved)?;
+        let thrice = self.thrice.push(twice.moved)?;
         let before = bar.close - once.lag - twice.lag - thrice.lag - thrice.moved;
-        out[0] = if before == 0.0 { 0.0 } else { 100.0 * (thrice.moved / before) };
         std::mem::replace(&mut self.started, true)
+            .then(|| [if before == 0.0 { 0.0 } else { 100.0 * (thrice.moved / before) }])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

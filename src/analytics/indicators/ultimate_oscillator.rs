@@ -6,7 +6,7 @@
 //! (1985). Equals TA-Lib's `ULTOSC`: silent for `long` bars, the first of which has no close
 //! before it; a period without any range counts 0. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, keeping};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::true_range::true_range;
@@ -22,7 +22,9 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(2) + 1,
     check: in_order,
-    build: |arguments| Box::new(UltimateOscillator::new(arguments)),
+    build: |arguments| {
+        keeping(UltimateOscillator::new(arguments), UltimateOscillator::state, UltimateOscillator::advance)
+    },
     needs: Needs::Prices,
 };
 
@@ -45,19 +47,16 @@ impl UltimateOscillator {
     fn new(arguments: &Arguments) -> Self {
         Self { previous_close: None, sums: [0, 1, 2].map(|i| Fold::new(arguments.period(i))) }
     }
-}
 
-impl Indicator for UltimateOscillator {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(before) = self.previous_close.replace(bar.close) else { return false };
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
+        let before = self.previous_close.replace(bar.close)?;
         let terms = Sums([bar.close - bar.low.min(before), true_range(bar, before)]);
         let [short, medium, long] = self.sums.each_mut().map(|sums| {
             sums.push(terms);
             let [pressure, range] = sums.total().0;
             if range > 0.0 { pressure / range } else { 0.0 }
         });
-        out[0] = 100.0 * (4.0 * short + 2.0 * medium + long) / 7.0;
-        self.sums[2].is_full()
+        self.sums[2].is_full().then(|| [100.0 * (4.0 * short + 2.0 * medium + long) / 7.0])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

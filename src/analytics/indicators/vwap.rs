@@ -5,7 +5,7 @@
 //! `(high + low + close) / 3`. Over those, a day equals TA-Lib's `VWAP` (which never
 //! restarts). O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, any, keeping};
 use crate::analytics::rolling::state::State;
 use crate::domain::time::NANOS_PER_DAY;
 
@@ -16,7 +16,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |_| 1,
     check: any,
-    build: |arguments| Box::new(Vwap::new(arguments)),
+    build: |arguments| keeping(Vwap::new(arguments), Vwap::state, Vwap::advance),
     needs: Needs::Amounts,
 };
 
@@ -31,18 +31,15 @@ impl Vwap {
     fn new(_: &Arguments) -> Self {
         Self { day: i64::MIN, value: 0.0, volume: 0.0 }
     }
-}
 
-impl Indicator for Vwap {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
         let day = bar.open_at.0.div_euclid(NANOS_PER_DAY);
         if day != self.day {
             (self.day, self.value, self.volume) = (day, 0.0, 0.0);
         }
         self.value += bar.value_traded();
         self.volume += bar.volume;
-        out[0] = self.value / self.volume;
-        self.volume > 0.0
+        (self.volume > 0.0).then(|| [self.value / self.volume])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

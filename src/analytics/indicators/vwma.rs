@@ -2,9 +2,8 @@
 //!
 //! Silent until `period` candles were seen. Equals TA-Lib's `VWMA`. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::fold::{Fold, Sums};
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "vwma",
@@ -13,32 +12,15 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Vwma::new(arguments)),
+    build: |arguments| {
+        keeping(Fold::new(arguments.period(0)), Fold::state, |sums, bar| {
+            sums.push(Sums([bar.close * bar.volume, bar.volume]));
+            let [value, volume] = sums.total().0;
+            (sums.is_full() && volume > 0.0).then(|| [value / volume])
+        })
+    },
     needs: Needs::Amounts,
 };
-
-struct Vwma {
-    sums: Fold<Sums<2>>,
-}
-
-impl Vwma {
-    fn new(arguments: &Arguments) -> Self {
-        Self { sums: Fold::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Vwma {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        self.sums.push(Sums([bar.close * bar.volume, bar.volume]));
-        let [value, volume] = self.sums.total().0;
-        out[0] = value / volume;
-        self.sums.is_full() && volume > 0.0
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.sums.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -5,9 +5,8 @@
 //! Equals TA-Lib's `WILLR`: silent for `period - 1` bars, 0 where the bars have no range
 //! between them. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::span::Spans;
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "williams_r",
@@ -16,31 +15,14 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(WilliamsR::new(arguments)),
+    build: |arguments| {
+        keeping(Spans::new(arguments.period(0)), Spans::state, |spans, bar| {
+            let span = spans.push(bar.high, bar.low)?;
+            Some([100.0 * span.part(bar.close - span.highest)])
+        })
+    },
     needs: Needs::Prices,
 };
-
-struct WilliamsR {
-    spans: Spans,
-}
-
-impl WilliamsR {
-    fn new(arguments: &Arguments) -> Self {
-        Self { spans: Spans::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for WilliamsR {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(span) = self.spans.push(bar.high, bar.low) else { return false };
-        out[0] = 100.0 * span.part(bar.close - span.highest);
-        true
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.spans.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

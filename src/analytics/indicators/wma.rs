@@ -3,9 +3,8 @@
 //!
 //! Silent until `period` closes were seen. Equals TA-Lib's `WMA`. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
-use crate::analytics::rolling::average;
-use crate::analytics::rolling::state::State;
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
+use crate::analytics::rolling::average::Wma;
 
 pub const ENTRY: Entry = Entry {
     name: "wma",
@@ -14,31 +13,11 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Wma::new(arguments)),
+    build: |arguments| {
+        keeping(Wma::new(arguments.period(0)), Wma::state, |average, bar| Some([average.push(bar.close)?]))
+    },
     needs: Needs::Prices,
 };
-
-struct Wma {
-    average: average::Wma,
-}
-
-impl Wma {
-    fn new(arguments: &Arguments) -> Self {
-        Self { average: average::Wma::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Wma {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(value) = self.average.push(bar.close) else { return false };
-        out[0] = value;
-        true
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.average.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

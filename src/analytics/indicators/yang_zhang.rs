@@ -9,7 +9,7 @@
 //! bars with a bar before them were seen; no value where the sum is below zero, which takes
 //! bars whose close or open lies outside their range. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::indicators::rogers_satchell;
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::moments::Moments;
@@ -22,7 +22,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(YangZhang::new(arguments)),
+    build: |arguments| keeping(YangZhang::new(arguments), YangZhang::state, YangZhang::advance),
     needs: Needs::Prices,
 };
 
@@ -47,22 +47,19 @@ impl YangZhang {
             previous_close: None,
         }
     }
-}
 
-impl Indicator for YangZhang {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(previous_close) = self.previous_close.replace(bar.close) else { return false };
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
+        let previous_close = self.previous_close.replace(bar.close)?;
         self.gaps.push(libm::log(bar.open / previous_close));
         self.changes.push(libm::log(bar.close / bar.open));
         self.ranges.push(Sums([rogers_satchell::variance(bar)]));
         if !self.ranges.is_full() {
-            return false;
+            return None;
         }
         let sample = self.period / (self.period - 1.0);
         let closes = sample * (self.gaps.variance() + self.weight * self.changes.variance());
         let variance = closes + (1.0 - self.weight) * (self.ranges.total().0[0] / self.period);
-        out[0] = variance.sqrt();
-        variance >= 0.0
+        (variance >= 0.0).then(|| [variance.sqrt()])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

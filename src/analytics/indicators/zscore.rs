@@ -4,9 +4,8 @@
 //! deviation of the population as in `stddev` and `bollinger`: at most `sqrt(period - 1)`
 //! either way. No value where all closes of the window are equal. Amortised O(1) a bar.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::moments::Moments;
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "zscore",
@@ -15,32 +14,15 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Zscore::new(arguments)),
+    build: |arguments| {
+        keeping(Moments::<2>::new(arguments.period(0)), Moments::state, |closes, bar| {
+            closes.push(bar.close);
+            let (deviation, variance) = closes.deviation_and_variance(bar.close);
+            (closes.is_full() && variance > 0.0).then(|| [deviation / variance.sqrt()])
+        })
+    },
     needs: Needs::Prices,
 };
-
-struct Zscore {
-    closes: Moments<2>,
-}
-
-impl Zscore {
-    fn new(arguments: &Arguments) -> Self {
-        Self { closes: Moments::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Zscore {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        self.closes.push(bar.close);
-        let (deviation, variance) = self.closes.deviation_and_variance(bar.close);
-        out[0] = deviation / variance.sqrt();
-        self.closes.is_full() && variance > 0.0
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.closes.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

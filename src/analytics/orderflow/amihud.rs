@@ -7,7 +7,7 @@
 //!
 //! A candle without quote volume is left out; the next return starts from its close all the same.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 
@@ -18,7 +18,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(Amihud::new(arguments)),
+    build: |arguments| keeping(Amihud::new(arguments), Amihud::state, Amihud::advance),
     needs: Needs::Amounts,
 };
 
@@ -33,15 +33,12 @@ impl Amihud {
         let moves = Fold::new(arguments.period(0));
         Self { period: arguments.real(0), previous_close: None, moves }
     }
-}
 
-impl Indicator for Amihud {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(previous) = self.previous_close.replace(bar.close) else { return false };
-        let Some(quote_volume) = bar.quote_volume.filter(|&volume| volume > 0.0) else { return false };
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
+        let previous = self.previous_close.replace(bar.close)?;
+        let quote_volume = bar.quote_volume.filter(|&volume| volume > 0.0)?;
         self.moves.push(Sums([log_return(previous, bar.close).abs() / quote_volume]));
-        out[0] = self.moves.total().0[0] / self.period;
-        self.moves.is_full()
+        self.moves.is_full().then(|| [self.moves.total().0[0] / self.period])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

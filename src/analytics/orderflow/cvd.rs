@@ -4,7 +4,7 @@
 //! own delta and nothing of the day before. Trades of unknown side add nothing. The name and
 //! the daily session are trading practice (footprint charts); there is no founding paper.
 
-use crate::analytics::indicator::{Bar, Entry, Indicator, Needs, any};
+use crate::analytics::indicator::{Bar, Entry, Needs, any, keeping};
 use crate::analytics::rolling::state::State;
 use crate::domain::time::NANOS_PER_DAY;
 
@@ -15,7 +15,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |_| 1,
     check: any,
-    build: |_| Box::new(Cvd { day: i64::MIN, sum: 0.0, lost: 0.0 }),
+    build: |_| keeping(Cvd { day: i64::MIN, sum: 0.0, lost: 0.0 }, Cvd::state, Cvd::advance),
     needs: Needs::Amounts,
 };
 
@@ -28,13 +28,13 @@ struct Cvd {
     lost: f64,
 }
 
-impl Indicator for Cvd {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+impl Cvd {
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
         let day = bar.open_at.0.div_euclid(NANOS_PER_DAY);
         if day != self.day {
             *self = Self { day, sum: 0.0, lost: 0.0 };
         }
-        let (Some(buy), Some(sell)) = (bar.taker_buy_volume, bar.taker_sell_volume) else { return false };
+        let (buy, sell) = (bar.taker_buy_volume?, bar.taker_sell_volume?);
         for volume in [buy, -sell] {
             let sum = self.sum + volume;
             self.lost += if self.sum.abs() >= volume.abs() {
@@ -44,8 +44,7 @@ impl Indicator for Cvd {
             };
             self.sum = sum;
         }
-        out[0] = self.sum + self.lost;
-        true
+        Some([self.sum + self.lost])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

@@ -4,9 +4,8 @@
 //! content of stock trades", Journal of Finance 46 (1991), is the source of trades signed by who
 //! crossed the spread; our venues say it, nothing is inferred.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::fold::{Fold, Sums};
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "delta",
@@ -15,32 +14,14 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(Delta::new(arguments)),
+    build: |arguments| {
+        keeping(Fold::new(arguments.period(0)), Fold::state, |deltas, bar| {
+            deltas.push(Sums([bar.taker_buy_volume? - bar.taker_sell_volume?]));
+            deltas.is_full().then(|| deltas.total().0)
+        })
+    },
     needs: Needs::Amounts,
 };
-
-struct Delta {
-    deltas: Fold<Sums<1>>,
-}
-
-impl Delta {
-    fn new(arguments: &Arguments) -> Self {
-        Self { deltas: Fold::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for Delta {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let (Some(buy), Some(sell)) = (bar.taker_buy_volume, bar.taker_sell_volume) else { return false };
-        self.deltas.push(Sums([buy - sell]));
-        out[0] = self.deltas.total().0[0];
-        self.deltas.is_full()
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.deltas.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@
 //!
 //! No value while the deltas of the window are all equal.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, keeping};
 use crate::analytics::rolling::fold::{Fold, PairMoments};
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::window::Window;
@@ -23,7 +23,9 @@ pub const ENTRY: Entry = Entry {
     check: |arguments| {
         if arguments.period(1) < arguments.period(0) { Ok(()) } else { Err("lag must be below period") }
     },
-    build: |arguments| Box::new(FlowAutocorrelation::new(arguments)),
+    build: |arguments| {
+        keeping(FlowAutocorrelation::new(arguments), FlowAutocorrelation::state, FlowAutocorrelation::advance)
+    },
     needs: Needs::Amounts,
 };
 
@@ -40,11 +42,9 @@ impl FlowAutocorrelation {
         let (period, lag) = (arguments.period(0), arguments.period(1));
         Self { recent: Window::new(lag), deltas: Fold::new(period), pairs: Fold::new(period - lag) }
     }
-}
 
-impl Indicator for FlowAutocorrelation {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let (Some(buy), Some(sell)) = (bar.taker_buy_volume, bar.taker_sell_volume) else { return false };
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
+        let (buy, sell) = (bar.taker_buy_volume?, bar.taker_sell_volume?);
         let delta = buy - sell;
         self.deltas.push(PairMoments::of(delta, 0.0));
         if let Some(earlier) = self.recent.push(delta) {
@@ -53,8 +53,7 @@ impl Indicator for FlowAutocorrelation {
         let (deltas, pairs) = (self.deltas.total(), self.pairs.total());
         // The pairs' products are about their own means; the second term moves them to that of the window.
         let shift = pairs.count * (pairs.mean_x - deltas.mean_x) * (pairs.mean_y - deltas.mean_x);
-        out[0] = (pairs.xy + shift) / deltas.xx;
-        self.deltas.is_full() && deltas.varies()
+        (self.deltas.is_full() && deltas.varies()).then(|| [(pairs.xy + shift) / deltas.xx])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

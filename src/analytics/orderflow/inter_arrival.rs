@@ -7,9 +7,8 @@
 //! trades as it is made of, all at one moment. No value for a single trade, none for ready
 //! candles, which know no trade times.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::counts::CountWindow;
-use crate::analytics::rolling::state::State;
 use crate::domain::time::NANOS_PER_SECOND;
 
 pub const ENTRY: Entry = Entry {
@@ -19,36 +18,19 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(InterArrival::new(arguments)),
+    build: |arguments| {
+        // With the time of the first trade of each candle.
+        keeping(CountWindow::new(arguments.period(0)), CountWindow::state, |trades, bar| {
+            let (count, (first, last)) = (bar.trade_count?, bar.trade_times?);
+            trades.push(count, first);
+            // A late trade can enter an information-driven bar and put its clock behind an older one's.
+            let nanos = trades.nanos_until(last).filter(|&nanos| nanos >= 0)?;
+            let durations = trades.total().checked_sub(1).filter(|&n| n > 0)?;
+            trades.is_full().then(|| [nanos as f64 / NANOS_PER_SECOND as f64 / durations as f64])
+        })
+    },
     needs: Needs::Prices,
 };
-
-struct InterArrival {
-    /// With the time of the first trade of each candle.
-    trades: CountWindow,
-}
-
-impl InterArrival {
-    fn new(arguments: &Arguments) -> Self {
-        Self { trades: CountWindow::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for InterArrival {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let (Some(count), Some((first, last))) = (bar.trade_count, bar.trade_times) else { return false };
-        self.trades.push(count, first);
-        // A late trade can enter an information-driven bar and put its clock behind an older one's.
-        let Some(nanos) = self.trades.nanos_until(last).filter(|&nanos| nanos >= 0) else { return false };
-        let Some(durations) = self.trades.total().checked_sub(1).filter(|&n| n > 0) else { return false };
-        out[0] = nanos as f64 / NANOS_PER_SECOND as f64 / durations as f64;
-        self.trades.is_full()
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.trades.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@
 //!
 //! No value while the deltas of the window are all equal: a line needs two places.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::fold::{Fold, PairMoments};
 use crate::analytics::rolling::state::State;
 
@@ -20,7 +20,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0) + 1,
     check: any,
-    build: |arguments| Box::new(KyleLambda::new(arguments)),
+    build: |arguments| keeping(KyleLambda::new(arguments), KyleLambda::state, KyleLambda::advance),
     needs: Needs::Amounts,
 };
 
@@ -34,16 +34,13 @@ impl KyleLambda {
     fn new(arguments: &Arguments) -> Self {
         Self { previous_close: None, moments: Fold::new(arguments.period(0)) }
     }
-}
 
-impl Indicator for KyleLambda {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(previous) = self.previous_close.replace(bar.close) else { return false };
-        let (Some(buy), Some(sell)) = (bar.taker_buy_volume, bar.taker_sell_volume) else { return false };
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
+        let previous = self.previous_close.replace(bar.close)?;
+        let (buy, sell) = (bar.taker_buy_volume?, bar.taker_sell_volume?);
         self.moments.push(PairMoments::of(buy - sell, bar.close - previous));
         let moments = self.moments.total();
-        out[0] = moments.xy / moments.xx;
-        self.moments.is_full() && moments.varies()
+        (self.moments.is_full() && moments.varies()).then(|| [moments.xy / moments.xx])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

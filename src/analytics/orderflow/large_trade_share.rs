@@ -10,7 +10,7 @@
 //!
 //! A step costs as many operations as there are distinct sizes (to 1/128) in the window.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::size_window::SizeWindow;
 use crate::analytics::rolling::state::State;
 
@@ -21,7 +21,9 @@ pub const ENTRY: Entry = Entry {
     outputs: &["share", "threshold"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(LargeTradeShare::new(arguments)),
+    build: |arguments| {
+        keeping(LargeTradeShare::new(arguments), LargeTradeShare::state, LargeTradeShare::advance)
+    },
     needs: Needs::Sizes,
 };
 
@@ -35,19 +37,16 @@ impl LargeTradeShare {
         let millionths = (arguments.real(1) * 1e6 + 0.5).floor() as u32;
         Self { window: SizeWindow::new(arguments.period(0)), millionths }
     }
-}
 
-impl Indicator for LargeTradeShare {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(sizes) = bar.sizes else { return false };
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 2]> {
+        let sizes = bar.sizes?;
         if sizes.is_empty() {
-            return false;
+            return None;
         }
         self.window.push(sizes);
-        let Some(threshold) = self.window.merged().threshold(self.millionths) else { return false };
+        let threshold = self.window.merged().threshold(self.millionths)?;
         let share = sizes.volume_from(threshold).to_f64() / sizes.volume().to_f64();
-        out.copy_from_slice(&[share, threshold.size]);
-        self.window.is_full()
+        self.window.is_full().then_some([share, threshold.size])
     }
 
     fn state(&mut self, state: &mut State<'_>) {

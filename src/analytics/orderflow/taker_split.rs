@@ -5,9 +5,8 @@
 //! own, not inferred from prices as by C. Lee and M. Ready, "Inferring trade direction from
 //! intraday data", Journal of Finance 46 (1991).
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::fold::{Fold, Sums};
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "taker_split",
@@ -16,33 +15,15 @@ pub const ENTRY: Entry = Entry {
     outputs: &["buy", "sell", "buy_share"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(TakerSplit::new(arguments)),
+    build: |arguments| {
+        keeping(Fold::new(arguments.period(0)), Fold::state, |volumes, bar| {
+            volumes.push(Sums([bar.taker_buy_volume?, bar.taker_sell_volume?]));
+            let Sums([buy, sell]) = volumes.total();
+            (volumes.is_full() && buy + sell > 0.0).then(|| [buy, sell, buy / (buy + sell)])
+        })
+    },
     needs: Needs::Amounts,
 };
-
-struct TakerSplit {
-    volumes: Fold<Sums<2>>,
-}
-
-impl TakerSplit {
-    fn new(arguments: &Arguments) -> Self {
-        Self { volumes: Fold::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for TakerSplit {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let (Some(buy), Some(sell)) = (bar.taker_buy_volume, bar.taker_sell_volume) else { return false };
-        self.volumes.push(Sums([buy, sell]));
-        let Sums([buy, sell]) = self.volumes.total();
-        out.copy_from_slice(&[buy, sell, buy / (buy + sell)]);
-        self.volumes.is_full() && buy + sell > 0.0
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.volumes.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

@@ -5,9 +5,8 @@
 //! trades as it is made of. The intensity of a point process as in R. Engle and J. Russell,
 //! "Autoregressive conditional duration", Econometrica 66 (1998), by plain counting.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::counts::CountWindow;
-use crate::analytics::rolling::state::State;
 use crate::domain::time::NANOS_PER_SECOND;
 
 pub const ENTRY: Entry = Entry {
@@ -17,36 +16,16 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(TradeRate::new(arguments)),
+    build: |arguments| {
+        // With the open time of each candle.
+        keeping(CountWindow::new(arguments.period(0)), CountWindow::state, |trades, bar| {
+            trades.push(bar.trade_count?, bar.open_at);
+            let nanos = trades.nanos_until(bar.close_at).filter(|&nanos| nanos > 0)?;
+            trades.is_full().then(|| [trades.total() as f64 / (nanos as f64 / NANOS_PER_SECOND as f64)])
+        })
+    },
     needs: Needs::Prices,
 };
-
-struct TradeRate {
-    /// With the open time of each candle.
-    trades: CountWindow,
-}
-
-impl TradeRate {
-    fn new(arguments: &Arguments) -> Self {
-        Self { trades: CountWindow::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for TradeRate {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(count) = bar.trade_count else { return false };
-        self.trades.push(count, bar.open_at);
-        let Some(nanos) = self.trades.nanos_until(bar.close_at).filter(|&nanos| nanos > 0) else {
-            return false;
-        };
-        out[0] = self.trades.total() as f64 / (nanos as f64 / NANOS_PER_SECOND as f64);
-        self.trades.is_full()
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.trades.state(state);
-    }
-}
 
 #[cfg(test)]
 mod tests {

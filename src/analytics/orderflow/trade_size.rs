@@ -8,10 +8,9 @@
 //!
 //! A step costs as many operations as there are distinct sizes (to 1/128) in the window.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::size_window::SizeWindow;
 use crate::analytics::rolling::sizes::SizeHistogram;
-use crate::analytics::rolling::state::State;
 
 pub const ENTRY: Entry = Entry {
     name: "trade_size",
@@ -20,37 +19,19 @@ pub const ENTRY: Entry = Entry {
     outputs: &["p10", "p50", "p90", "p99", "mean", "max"],
     warm_up: |arguments| arguments.period(0),
     check: any,
-    build: |arguments| Box::new(TradeSize::new(arguments)),
+    build: |arguments| {
+        keeping(SizeWindow::new(arguments.period(0)), SizeWindow::state, |window, bar| {
+            window.push(bar.sizes.filter(|sizes| !sizes.is_empty())?);
+            window.is_full().then(|| describe(window.merged()))?
+        })
+    },
     needs: Needs::Sizes,
 };
 
-struct TradeSize {
-    window: SizeWindow,
-}
-
-impl TradeSize {
-    fn new(arguments: &Arguments) -> Self {
-        Self { window: SizeWindow::new(arguments.period(0)) }
-    }
-}
-
-impl Indicator for TradeSize {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let Some(sizes) = bar.sizes.filter(|sizes| !sizes.is_empty()) else { return false };
-        self.window.push(sizes);
-        describe(self.window.merged(), out).is_some() && self.window.is_full()
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        self.window.state(state);
-    }
-}
-
-fn describe(sizes: &SizeHistogram, out: &mut [f64]) -> Option<()> {
+fn describe(sizes: &SizeHistogram) -> Option<[f64; 6]> {
     let [p10, p50, p90, p99] = sizes.quantiles([100_000, 500_000, 900_000, 990_000])?;
     let mean = sizes.volume().to_f64() / sizes.count() as f64;
-    out.copy_from_slice(&[p10, p50, p90, p99, mean, sizes.max()?]);
-    Some(())
+    Some([p10, p50, p90, p99, mean, sizes.max()?])
 }
 
 #[cfg(test)]

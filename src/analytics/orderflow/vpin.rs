@@ -17,7 +17,7 @@
 //! the warm-up of the catalogue takes a candle for a bucket. Amortised O(1) while candles are
 //! not larger than buckets, O(`buckets`) at most.
 
-use crate::analytics::indicator::{Arguments, Bar, Entry, Indicator, Needs, Parameter, any};
+use crate::analytics::indicator::{Arguments, Bar, Entry, Needs, Parameter, any, keeping};
 use crate::analytics::rolling::fold::{Fold, Sums};
 use crate::analytics::rolling::state::State;
 
@@ -28,7 +28,7 @@ pub const ENTRY: Entry = Entry {
     outputs: &["value"],
     warm_up: |arguments| arguments.period(1),
     check: any,
-    build: |arguments| Box::new(Vpin::new(arguments)),
+    build: |arguments| keeping(Vpin::new(arguments), Vpin::state, Vpin::advance),
     needs: Needs::Amounts,
 };
 
@@ -94,22 +94,14 @@ impl Vpin {
         state.f64(&mut self.net);
         self.imbalances.state(state);
     }
-}
 
-impl Indicator for Vpin {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
-        let (Some(buy), Some(sell)) = (bar.taker_buy_volume, bar.taker_sell_volume) else { return false };
+    fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 1]> {
+        let (buy, sell) = (bar.taker_buy_volume?, bar.taker_sell_volume?);
         let volume = buy + sell;
         if volume > 0.0 {
             self.pour(volume, (buy - sell) / volume);
         }
-        let value = self.value();
-        out[0] = value.unwrap_or_default();
-        value.is_some()
-    }
-
-    fn state(&mut self, state: &mut State<'_>) {
-        Vpin::state(self, state);
+        Some([self.value()?])
     }
 }
 
