@@ -4,11 +4,31 @@
 //! (best match) that USD-M rows lack, so the number of fields tells the market. USD-M files
 //! have a header since 2022, spot files have none. Source: binance/binance-public-data, README.
 
+use std::marker::PhantomData;
+
+use crate::domain::decimal::{Price, Quantity};
+use crate::domain::event::{Side, Trade, TradeId};
+use crate::domain::fields::{FieldError, id, price, quantity, time};
+use crate::domain::frame::TradeKind;
+use crate::domain::scan::Cursor;
 use crate::domain::symbol::binance;
-use crate::domain::time::TimeUnit;
+use crate::domain::time::{TimeUnit, UnixNanos};
 use crate::domain::venue::IdRule;
-use crate::replay::columns::{Header, Row, TimeForm, is_header};
-use crate::replay::decoder::{Facts, Likeness, Sample, Stream, Target};
+use crate::replay::columns::{Header, Row, TimeForm, flag, is_header};
+use crate::replay::decoder::{Batch, Decoder, Facts, Likeness, Sample, Stream, Target};
+
+/// What either of the dumps has of its own.
+pub trait Columns: Send + 'static {
+    const SHAPE: Shape;
+    const KIND: TradeKind;
+
+    /// Takes what stands between quantity and time, with the comma behind it: how many trades the row counts. `None`
+    /// where it is spelled in no usual way.
+    fn take_count(cursor: &mut Cursor<'_>) -> Option<u32>;
+
+    /// As [`Self::take_count`], of a row in its fields.
+    fn trade_count(row: &Row<'_>) -> Result<u32, FieldError>;
+}
 
 /// Where a dump keeps its time and its flag; one for trades, one for aggregates.
 pub struct Shape {
@@ -20,11 +40,86 @@ pub struct Shape {
     pub header: &'static str,
 }
 
-/// What the sample and the name tell of a dump.
-pub struct Dump {
-    pub fields: usize,
-    pub unit: TimeUnit,
-    pub target: Target,
+/// Reads a dump as its sample and its name tell.
+struct Dump<C> {
+    fields: usize,
+    unit: TimeUnit,
+    target: Target,
+    columns: PhantomData<C>,
+}
+
+pub fn sniff<C: Columns>(sample: &Sample, facts: &Facts<'_>) -> Likeness {
+    C::SHAPE.sniff(sample, facts)
+}
+
+pub fn open<C: Columns>(sample: &Sample, facts: &Facts<'_>) -> Result<Box<dyn Decoder>, String> {
+    let (fields, unit, target) = C::SHAPE.open(sample, facts, Stream::Trades(C::KIND))?;
+    Ok(Box::new(Dump::<C> { fields, unit, target, columns: PhantomData }))
+}
+
+impl<C: Columns> Decoder for Dump<C> {
+    fn line(&mut self, number: u64, line: &[u8], batch: &mut Batch) -> Result<(), String> {
+        if line.is_empty() || (number == 1 && is_header(line)) {
+            return Ok(());
+        }
+        let read = match usual::<C>(line, self.fields, self.unit) {
+            Some(trade) => Ok(trade),
+            None => general::<C>(line, self.fields, self.unit),
+        };
+        self.target.take(number, line, read, batch);
+        Ok(())
+    }
+}
+
+/// Reads a sound row of so many fields in the usual spelling, and leaves everything else to [`general`].
+#[inline]
+fn usual<C: Columns>(line: &[u8], fields: usize, unit: TimeUnit) -> Option<Trade> {
+    let mut cursor = Cursor::new(line);
+    let id = cursor.number()?;
+    cursor.literal(b",")?;
+    let price = Price::parse(cursor.until(b',')?).ok()?;
+    let quantity = Quantity::parse(cursor.until(b',')?).ok()?;
+    let trade_count = C::take_count(&mut cursor)?;
+    let count = cursor.number()?;
+    cursor.literal(b",")?;
+    let exchange_at = UnixNanos::from_unit(count as i64, unit).and_then(UnixNanos::plausible).ok()?;
+    let taker_side = if cursor.literal(b"True").or_else(|| cursor.literal(b"true")).is_some() {
+        Side::Sell
+    } else {
+        cursor.literal(b"False").or_else(|| cursor.literal(b"false"))?;
+        Side::Buy
+    };
+    let end = cursor.rest();
+    let is_whole =
+        if fields == C::SHAPE.spot_fields { matches!(end, b",True" | b",False") } else { end.is_empty() };
+    is_whole.then_some(Trade {
+        price,
+        quantity,
+        exchange_at,
+        received_at: None,
+        id: TradeId::Number(id),
+        taker_side: Some(taker_side),
+        trade_count,
+    })
+}
+
+/// Reads any row, and says what is wrong with it.
+fn general<C: Columns>(line: &[u8], fields: usize, unit: TimeUnit) -> Result<Trade, FieldError> {
+    let row = Row::split(line);
+    row.check_len(fields)?;
+    Ok(Trade {
+        id: id(row.get(0))?,
+        price: price(row.get(1))?,
+        quantity: quantity(row.get(2))?,
+        exchange_at: time(row.get(C::SHAPE.time_column), unit)?,
+        received_at: None,
+        taker_side: Some(if flag("is_buyer_maker", row.get(C::SHAPE.maker_column))? {
+            Side::Sell
+        } else {
+            Side::Buy
+        }),
+        trade_count: C::trade_count(&row)?,
+    })
 }
 
 impl Shape {
@@ -36,7 +131,7 @@ impl Shape {
             && matches!(TimeForm::of(row.get(self.time_column)), Some(TimeForm::Count(_)))
     }
 
-    pub fn sniff(&self, sample: &Sample, facts: &Facts<'_>) -> Likeness {
+    fn sniff(&self, sample: &Sample, facts: &Facts<'_>) -> Likeness {
         let rows = sample.iter().skip(usize::from(is_header(sample.first())));
         let (mut fitting, mut all) = (0, 0);
         for line in rows {
@@ -56,7 +151,13 @@ impl Shape {
         (!symbol.is_empty()).then_some(symbol)
     }
 
-    pub fn open(&self, sample: &Sample, facts: &Facts<'_>, stream: Stream) -> Result<Dump, String> {
+    /// Fields a row, unit of time, and where its trades go.
+    fn open(
+        &self,
+        sample: &Sample,
+        facts: &Facts<'_>,
+        stream: Stream,
+    ) -> Result<(usize, TimeUnit, Target), String> {
         let has_header = is_header(sample.first());
         if has_header {
             self.check_header(sample.first())?;
@@ -105,7 +206,7 @@ impl Shape {
             Some(TimeForm::Count(unit)) => unit,
             _ => TimeUnit::Millis,
         };
-        Ok(Dump { fields, unit, target: Target::new(instrument, IdRule::Contiguous, stream) })
+        Ok((fields, unit, Target::new(instrument, IdRule::Contiguous, stream)))
     }
 
     fn check_header(&self, line: &[u8]) -> Result<(), String> {
@@ -132,5 +233,22 @@ impl Shape {
             && bears(self.time_column, &["time"])
             && bears(self.maker_column, &["maker"]);
         if sound { Ok(()) } else { refused() }
+    }
+}
+
+#[cfg(test)]
+pub mod trial {
+    use super::*;
+
+    /// Both readers agree on a row that begins with id 1 and price 6 and says `True`; spelled otherwise it is for one.
+    pub fn check_usual<C: Columns>(row: &str) {
+        let fields = C::SHAPE.spot_fields;
+        let read = usual::<C>(row.as_bytes(), fields, TimeUnit::Millis);
+        assert!(read.is_some(), "{row}");
+        assert_eq!(read, general::<C>(row.as_bytes(), fields, TimeUnit::Millis).ok());
+        let spaced = row.replace(',', ", ");
+        for row in [spaced, row.replace("1,6", "01,6"), row.replace("True", "1"), format!("{row},")] {
+            assert_eq!(usual::<C>(row.as_bytes(), fields, TimeUnit::Millis), None, "{row}");
+        }
     }
 }

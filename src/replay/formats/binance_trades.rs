@@ -4,107 +4,48 @@
 //! 2025-01-01 on count microseconds, all others milliseconds; the file tells, and a row in
 //! another unit is skipped. Source: binance/binance-public-data, README.
 
-use crate::domain::decimal::{Price, Quantity};
-use crate::domain::event::{Side, Trade, TradeId};
-use crate::domain::fields::{FieldError, id, price, quantity, time};
+use crate::domain::fields::FieldError;
 use crate::domain::frame::TradeKind;
 use crate::domain::scan::Cursor;
-use crate::domain::time::{TimeUnit, UnixNanos};
-use crate::replay::columns::{Row, flag, is_header};
-use crate::replay::decoder::{Batch, Decoder, Facts, FormatEntry, Sample, Stream};
-use crate::replay::formats::binance_dump::{Dump, Shape};
+use crate::replay::columns::Row;
+use crate::replay::decoder::FormatEntry;
+use crate::replay::formats::binance_dump::{Columns, Shape, open, sniff};
 
-const SHAPE: Shape = Shape {
-    word: "trades",
-    spot_fields: 7,
-    time_column: 4,
-    maker_column: 5,
-    header: "id,price,qty,quote_qty,time,is_buyer_maker[,is_best_match]",
+pub const ENTRY: FormatEntry = FormatEntry {
+    name: "binance-trades",
+    sniff: sniff::<RawTrades>,
+    open: open::<RawTrades>,
+    mixes_kinds: false,
 };
 
-pub const ENTRY: FormatEntry =
-    FormatEntry { name: "binance-trades", sniff: |s, f| SHAPE.sniff(s, f), open, mixes_kinds: false };
+struct RawTrades;
 
-struct BinanceTrades {
-    dump: Dump,
-}
-
-fn open(sample: &Sample, facts: &Facts<'_>) -> Result<Box<dyn Decoder>, String> {
-    let dump = SHAPE.open(sample, facts, Stream::Trades(TradeKind::Raw))?;
-    Ok(Box::new(BinanceTrades { dump }))
-}
-
-/// Reads a row of so many fields.
-#[inline]
-pub fn read_row(line: &[u8], fields: usize, unit: TimeUnit) -> Result<Trade, FieldError> {
-    match usual(line, fields, unit) {
-        Some(trade) => Ok(trade),
-        None => general(line, fields, unit),
-    }
-}
-
-/// Reads a sound row of the usual spelling, and leaves everything else to [`general`].
-#[inline]
-fn usual(line: &[u8], fields: usize, unit: TimeUnit) -> Option<Trade> {
-    let mut cursor = Cursor::new(line);
-    let id = cursor.number()?;
-    cursor.literal(b",")?;
-    let price = Price::parse(cursor.until(b',')?).ok()?;
-    let quantity = Quantity::parse(cursor.until(b',')?).ok()?;
-    // Quote currency; nobody reads it.
-    cursor.until(b',')?;
-    let count = cursor.number()?;
-    cursor.literal(b",")?;
-    let exchange_at = UnixNanos::from_unit(count as i64, unit).and_then(UnixNanos::plausible).ok()?;
-    let taker_side = if cursor.literal(b"True").or_else(|| cursor.literal(b"true")).is_some() {
-        Side::Sell
-    } else {
-        cursor.literal(b"False").or_else(|| cursor.literal(b"false"))?;
-        Side::Buy
+impl Columns for RawTrades {
+    const SHAPE: Shape = Shape {
+        word: "trades",
+        spot_fields: 7,
+        time_column: 4,
+        maker_column: 5,
+        header: "id,price,qty,quote_qty,time,is_buyer_maker[,is_best_match]",
     };
-    let end = cursor.rest();
-    let is_whole =
-        if fields == SHAPE.spot_fields { matches!(end, b",True" | b",False") } else { end.is_empty() };
-    is_whole.then_some(Trade {
-        price,
-        quantity,
-        exchange_at,
-        received_at: None,
-        id: TradeId::Number(id),
-        taker_side: Some(taker_side),
-        trade_count: 1,
-    })
-}
+    const KIND: TradeKind = TradeKind::Raw;
 
-fn general(line: &[u8], fields: usize, unit: TimeUnit) -> Result<Trade, FieldError> {
-    let row = Row::split(line);
-    row.check_len(fields)?;
-    Ok(Trade {
-        id: id(row.get(0))?,
-        price: price(row.get(1))?,
-        quantity: quantity(row.get(2))?,
-        exchange_at: time(row.get(4), unit)?,
-        received_at: None,
-        taker_side: Some(if flag("is_buyer_maker", row.get(5))? { Side::Sell } else { Side::Buy }),
-        trade_count: 1,
-    })
-}
+    #[inline]
+    fn take_count(cursor: &mut Cursor<'_>) -> Option<u32> {
+        // Quote currency; nobody reads it.
+        cursor.until(b',')?;
+        Some(1)
+    }
 
-impl Decoder for BinanceTrades {
-    fn line(&mut self, number: u64, line: &[u8], batch: &mut Batch) -> Result<(), String> {
-        if line.is_empty() || (number == 1 && is_header(line)) {
-            return Ok(());
-        }
-        let read = read_row(line, self.dump.fields, self.dump.unit);
-        self.dump.target.take(number, line, read, batch);
-        Ok(())
+    fn trade_count(_: &Row<'_>) -> Result<u32, FieldError> {
+        Ok(1)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{general, usual};
-    use crate::domain::time::TimeUnit;
+    use super::RawTrades;
+    use crate::replay::formats::binance_dump::trial::check_usual;
     use crate::replay::formats::testing::{check_refused, check_text, facts, with};
 
     const SPOT: &str = "3735693016,61685.99000000,0.00017000,10.48661830,1723161601437,True,True\n\
@@ -185,14 +126,6 @@ mod tests {
 
     #[test]
     fn the_usual_spelling_is_read_as_the_general_one() {
-        let row = "1,61685.99000000,0.00017000,10.4,1723161601437,True,True";
-        let read = usual(row.as_bytes(), 7, TimeUnit::Millis);
-        assert_eq!(read, general(row.as_bytes(), 7, TimeUnit::Millis).ok());
-        assert!(read.is_some());
-        for row in
-            [row.replace(',', ", "), row.replace("1,6", "01,6"), row.replace("True", "1"), format!("{row},")]
-        {
-            assert_eq!(usual(row.as_bytes(), 7, TimeUnit::Millis), None, "{row}");
-        }
+        check_usual::<RawTrades>("1,61685.99000000,0.00017000,10.4,1723161601437,True,True");
     }
 }
