@@ -7,6 +7,10 @@
 //! The tracker answers to whether an outcome lay outside of the interval that was told of it, as long ago as the
 //! horizon, not of the one that would be told now: when a market gets wilder, all forecasts under way miss, and all of
 //! these misses count. So coverage comes to nine tenths whatever the horizon.
+//!
+//! Far ahead that is slow: of an hour's forecasts sixty miss together, and a day has two dozen hours. So both sides are
+//! stretched by what was missed too often lately, and drawn in where too little was: a day that began badly gets wider
+//! intervals. Forecasts whose misses come by luck alone need none of it; it costs some width, and makes days alike.
 //! Sources: Angelopoulos, Candes and Tibshirani, Conformal PID control for time series prediction (2023);
 //! Gibbs and Candes, Adaptive conformal inference under distribution shift (2021).
 
@@ -37,11 +41,15 @@ impl BoundsMethod {
 }
 
 /// Of the tracker at a horizon of one; smaller by one and the root of longer ones, halved. In units of the reach.
-const STEP: f64 = 0.025;
+const STEP: f64 = 0.01;
 /// By how many steps more the first outcome moves the tracker, and over how many outcomes that wears off at a horizon
 /// of one; over more by one and the root of longer ones, halved.
-const HASTE: f64 = 3.0;
+const HASTE: f64 = 8.0;
 const HASTE_LASTS: f64 = 60.0;
+/// Outcomes that "lately" is: of what was missed a share of 1/e remains after so many.
+const LATELY: f64 = 1_440.0;
+/// Sides are never drawn in to less.
+const STRETCH_MIN: f64 = 0.3;
 /// What ACI aims at: a hair more, for what it learns of an outcome comes as late as the outcome.
 const ACI_AIM: f64 = 0.9015;
 /// Of the level that ACI reads, by the horizon.
@@ -88,11 +96,15 @@ pub struct Trackers {
     /// Steps beyond the usual one that the next outcome moves them by, and what remains of them at each.
     haste: f64,
     keep: f64,
+    /// Outcomes missed lately beyond the share that should be, and by how much each stretches the sides.
+    missed: f64,
+    stretch: f64,
 }
 
 impl Bounds {
-    /// `horizon`: how many outcomes overlap; `reach`: where to start.
-    pub fn new(method: BoundsMethod, horizon: usize, reach: f64) -> Self {
+    /// `horizon`: how many outcomes overlap; `reach`: where to start; `stretch`: by what share of itself one miss too
+    /// many widens an interval.
+    pub fn new(method: BoundsMethod, horizon: usize, reach: f64, stretch: f64) -> Self {
         match method {
             BoundsMethod::QuantileTracker => {
                 let slower = 0.5 * (1.0 + (horizon as f64).sqrt());
@@ -102,6 +114,8 @@ impl Bounds {
                     upper: QuantileTracker::new(reach, tail, step),
                     haste: HASTE,
                     keep: 1.0 - 1.0 / (HASTE_LASTS * slower),
+                    missed: 0.0,
+                    stretch,
                 })
             }
             BoundsMethod::Aci => Self::Aci {
@@ -115,7 +129,10 @@ impl Bounds {
     #[inline]
     pub fn interval(&self) -> [f64; 2] {
         match self {
-            Self::Tracker(trackers) => [trackers.lower.quantile(), trackers.upper.quantile()],
+            Self::Tracker(trackers) => {
+                let stretch = (1.0 + trackers.stretch * trackers.missed).max(STRETCH_MIN);
+                [stretch * trackers.lower.quantile(), stretch * trackers.upper.quantile()]
+            }
             Self::Aci { errors, reach_max } => {
                 let reach = errors.quantile().min(*reach_max);
                 [-reach, reach]
@@ -140,6 +157,7 @@ impl Bounds {
                 trackers.lower.state(state);
                 trackers.upper.state(state);
                 state.f64(&mut trackers.haste);
+                state.f64(&mut trackers.missed);
             }
             Self::Aci { errors, .. } => errors.state(state),
         }
@@ -151,6 +169,8 @@ impl Trackers {
     fn learn(&mut self, place: Place) {
         let pace = 1.0 + self.haste;
         self.haste *= self.keep;
+        let is_missed = f64::from(u8::from(place != Place::Inside));
+        self.missed += is_missed - (1.0 - LEVEL) - self.missed / LATELY;
         self.lower.answer(place != Place::Below, pace);
         self.upper.answer(place == Place::Above, pace);
         // What is forecast lies in its own interval, whatever was learnt.
@@ -164,6 +184,8 @@ mod tests {
     use super::*;
     use crate::analytics::indicators::trial::Random;
 
+    const STRETCH: f64 = 0.01;
+
     /// An error with a longer tail above than below.
     fn error(random: &mut Random) -> f64 {
         -libm::log(1.0 - random.unit()) - 1.0
@@ -173,7 +195,7 @@ mod tests {
     fn nine_in_ten_outcomes_lie_inside_by_either_method() {
         for method in BoundsMethod::ALL {
             let mut random = Random(12);
-            let mut bounds = Bounds::new(method, 1, 3.0);
+            let mut bounds = Bounds::new(method, 1, 3.0, STRETCH);
             let mut inside = 0;
             for i in 0..20_000 {
                 let error = error(&mut random) * if i / 5_000 % 2 == 0 { 1.0 } else { 1.5 };
@@ -189,7 +211,7 @@ mod tests {
     #[test]
     fn outcomes_that_come_late_lie_inside_as_often() {
         let mut random = Random(14);
-        let mut bounds = Bounds::new(BoundsMethod::QuantileTracker, 60, 2.0);
+        let mut bounds = Bounds::new(BoundsMethod::QuantileTracker, 60, 2.0, STRETCH);
         let mut told: std::collections::VecDeque<(f64, [f64; 2])> = Default::default();
         let mut inside = 0;
         for i in 0..40_000 {
@@ -206,19 +228,57 @@ mod tests {
         assert!((0.893..0.907).contains(&share), "{share}");
     }
 
+    /// Errors come in stretches of a day that are wide or narrow by luck: days are to be covered alike.
+    #[test]
+    fn days_are_covered_more_alike_than_luck_makes_them() {
+        let spread = |stretch: f64| {
+            let mut random = Random(15);
+            let mut bounds = Bounds::new(BoundsMethod::QuantileTracker, 60, 2.0, stretch);
+            // Sixty candles' errors overlap: each is a sum of the last sixty draws.
+            let mut draws: std::collections::VecDeque<f64> = (0..60).map(|_| random.unit() - 0.5).collect();
+            let mut told: std::collections::VecDeque<[f64; 2]> = Default::default();
+            let (mut days, mut inside, mut width) = (Vec::new(), 0, 0.0);
+            for i in 1..=60 * 1_440 {
+                draws.pop_front();
+                draws.push_back(random.unit() - 0.5);
+                let error = draws.iter().sum::<f64>() / (60.0_f64 / 12.0).sqrt();
+                if told.len() == 60 {
+                    let place = Place::of(error, told.pop_front().unwrap());
+                    inside += u32::from(place == Place::Inside);
+                    bounds.learn(place, error);
+                }
+                let interval = bounds.interval();
+                told.push_back(interval);
+                width += interval[1] - interval[0];
+                if i % 1_440 == 0 {
+                    days.push(f64::from(inside) / 1_440.0);
+                    inside = 0;
+                }
+            }
+            // Until the first day is over everything is learnt.
+            let days = &days[1..];
+            let mean = days.iter().sum::<f64>() / days.len() as f64;
+            assert!((0.895..0.905).contains(&mean), "{stretch}: {mean}");
+            (days.iter().copied().fold(1.0, f64::min), width)
+        };
+        let ((worst, width), (worst_by_luck, width_by_luck)) = (spread(STRETCH), spread(0.0));
+        assert!(worst > worst_by_luck + 0.03, "{worst}, by luck {worst_by_luck}");
+        assert!(width < 1.1 * width_by_luck, "{width}, by luck {width_by_luck}");
+    }
+
     #[test]
     fn saving_in_the_middle_changes_nothing() {
         for method in BoundsMethod::ALL {
             for count in [0, 50, 700] {
                 let mut random = Random(13);
-                let mut one = Bounds::new(method, 5, 2.0);
+                let mut one = Bounds::new(method, 5, 2.0, STRETCH);
                 let learn = |bounds: &mut Bounds, error: f64| {
                     bounds.learn(Place::of(error, bounds.interval()), error);
                 };
                 (0..count).for_each(|_| learn(&mut one, error(&mut random)));
                 let mut words = Vec::new();
                 one.state(&mut State::Save(&mut words));
-                let mut other = Bounds::new(method, 5, 2.0);
+                let mut other = Bounds::new(method, 5, 2.0, STRETCH);
                 let mut state = State::load(&words);
                 other.state(&mut state);
                 assert_eq!(state.finish(), Ok(()));

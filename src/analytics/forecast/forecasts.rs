@@ -211,6 +211,12 @@ impl Forecasts {
                     });
                 }
             });
+            if target == Target::RealizedVariance {
+                (0..horizons).for_each(|k| self.ground.expect(k, panel.expects(k)));
+            }
+        }
+        for ((panel, seats), seeds) in self.panels.iter_mut().zip(&plan.panels).zip(&self.seeds) {
+            let target = seats.target;
             panel.say(&self.ground, is_told, plan.all_models, |told| {
                 let saying = told.saying;
                 forecasts.push(Forecast {

@@ -4,7 +4,7 @@
 //! traded in stands for a price that stayed and for no volume. After a hole it begins anew, but for the slow
 //! means: what lies in a hole is not known, and no sum goes over it.
 
-use crate::analytics::estimators::elementary::ln;
+use crate::analytics::estimators::elementary::{exp, ln};
 use crate::analytics::forecast::path::Path;
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::sum::Sum;
@@ -109,6 +109,9 @@ pub struct Ground {
     realized: Box<[f64]>,
     log_realized: Box<[f64]>,
     leanings: [f64; LEANINGS],
+    /// By horizon, the logarithm of the variance that is expected after the candle: said by those who forecast it, each
+    /// time anew; not a number where nobody does.
+    expected: Box<[f64]>,
     /// The candle that was taken last; `None` at the beginning and after a hole.
     last: Option<Bar>,
     /// Candles taken with a candle before them, holes forgotten.
@@ -195,6 +198,7 @@ impl Ground {
             realized: vec![f64::NAN; horizons.len()].into(),
             log_realized: vec![f64::NAN; horizons.len()].into(),
             leanings: [0.0; LEANINGS],
+            expected: vec![f64::NAN; horizons.len()].into(),
             last: None,
             seen: 0,
             log_return: 0.0,
@@ -406,6 +410,17 @@ impl Ground {
     #[inline]
     pub fn log_realized(&self, k: usize) -> Option<f64> {
         known(self.log_realized[k])
+    }
+
+    /// Those who forecast the variance say what they expect over horizon `k`, as a logarithm.
+    pub fn expect(&mut self, k: usize, log_variance: f64) {
+        self.expected[k] = log_variance;
+    }
+
+    /// The standard deviation that is expected of the return over horizon `k`; `None`: nobody said.
+    #[inline]
+    pub fn expected_deviation(&self, k: usize) -> Option<f64> {
+        known(self.expected[k]).map(|log_variance| exp(0.5 * log_variance))
     }
 
     /// Base currency traded.

@@ -119,6 +119,8 @@ pub struct Lane {
     records: Vec<Record>,
     contest: Contest,
     experts: Weights,
+    /// What the members say together of the last candle; heard each time anew.
+    blend: f64,
     /// Scratch.
     losses: Box<[f64]>,
     spoke: Box<[bool]>,
@@ -132,7 +134,7 @@ impl Lane {
         Self {
             terms,
             horizon,
-            bounds: Bounds::new(manner.bounds, horizon, terms.reach(horizon)),
+            bounds: Bounds::new(manner.bounds, horizon, terms.reach(horizon), terms.stretch),
             pending: vec![BLANK; horizon].into(),
             next: 0,
             len: 0,
@@ -140,11 +142,16 @@ impl Lane {
             opened: None,
             before: None,
             member_bounds: (0..members)
-                .map(|_| Bounds::new(manner.bounds, 1, terms.reach(horizon)))
+                .map(|_| Bounds::new(manner.bounds, 1, terms.reach(horizon), terms.stretch))
                 .collect(),
-            records: (0..=members).map(|model| Record::new(terms, model == BASELINE)).collect(),
+            records: (0..=members)
+                .map(|model| {
+                    Record::new(terms, model == BASELINE, if model == members { horizon } else { 1 })
+                })
+                .collect(),
             contest: Contest::default(),
             experts: manner.mixing.among(members),
+            blend: f64::NAN,
             losses: vec![0.0; members].into(),
             spoke: vec![false; members].into(),
         }
@@ -251,10 +258,20 @@ impl Lane {
         }
     }
 
+    /// Hears the members, by member, in the measure.
+    pub fn hear(&mut self, said: impl Fn(usize) -> f64) {
+        self.blend = self.mean_of(said);
+    }
+
+    /// What they say together.
+    pub fn expects(&self) -> f64 {
+        self.blend
+    }
+
     /// The mean of those that are leaned on; the baseline where there are none.
     ///
     /// The baselines of doubtful targets are hard to beat, and part of the mean; those of the others are naive.
-    fn blend(&self, said: impl Fn(usize) -> f64) -> f64 {
+    fn mean_of(&self, said: impl Fn(usize) -> f64) -> f64 {
         let (mut sum, mut weight, mut even, mut count) = (0.0, 0.0, 0.0, 0.0);
         for (member, expert) in self.experts.of_members().iter().enumerate() {
             let said = said(member);
@@ -279,7 +296,7 @@ impl Lane {
     }
 
     /// Says what is expected over the next candles; `None` where not even the baseline knows. `said`: by member, in
-    /// the measure. `is_told`: somebody hears it; `all`: of the members as well.
+    /// the measure, as it was heard. `is_told`: somebody hears it; `all`: of the members as well.
     pub fn say(
         &mut self,
         ground: &Ground,
@@ -292,10 +309,10 @@ impl Lane {
         let baseline = said(BASELINE);
         let mut pending = Pending { made_at: ground.bar().close_at, close, ..BLANK };
         let mut saying = None;
-        let blend = self.blend(&said);
+        let blend = self.blend;
         if baseline.is_finite() {
             let told = if self.blend_is_in_charge() { blend } else { baseline };
-            let scale = terms.scale(ground, self.horizon);
+            let scale = terms.scale(ground, k);
             let interval = match terms.target {
                 Target::Direction => self.chance_interval(members, told),
                 _ => terms.bounds(ground, self.bounds.interval().map(|error| told + error * scale), close),
@@ -331,7 +348,7 @@ impl Lane {
     /// What a member says, in values: as the mixture's saying, of its own.
     pub fn saying_of(&self, ground: &Ground, k: usize, member: usize, said: f64) -> Saying {
         let (terms, close) = (self.terms, ground.bar().close);
-        let scale = terms.scale(ground, self.horizon);
+        let scale = terms.scale(ground, k);
         let [lower, upper] = match terms.target {
             Target::Direction => self.chance_interval(member, said),
             _ => {

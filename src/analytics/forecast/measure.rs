@@ -19,21 +19,27 @@ pub struct Terms {
     pub loss_max: f64,
     /// How far outcomes may lie from the first forecasts, in units of the scale: at a horizon of one, and far ahead.
     reach: [f64; 2],
+    /// By what share of itself one miss too many widens an interval, lately.
+    pub stretch: f64,
 }
+
+/// A price's scale follows the variance that is expected, up to so many times the volatility of now and down to as
+/// small a part.
+const APART_MAX: f64 = 4.0;
 
 impl Terms {
     pub fn of(target: Target) -> Self {
-        let (is_doubtful, loss_max, reach) = match target {
+        let (is_doubtful, loss_max, reach, stretch) = match target {
             // Squared error in volatilities.
-            Target::Price => (true, 9.0, [1.645, 1.645]),
+            Target::Price => (true, 9.0, [1.645, 1.45], 0.0037),
             // QLIKE.
-            Target::RealizedVariance => (false, 2.0, [3.0, 1.0]),
+            Target::RealizedVariance => (false, 2.0, [3.0, 0.8], 0.01),
             // Absolute error of logarithms.
-            Target::Volume | Target::TradeCount => (false, 2.0, [2.0, 0.8]),
+            Target::Volume | Target::TradeCount => (false, 2.0, [2.0, 0.6], 0.01),
             // Minus the logarithm of the chance given.
-            Target::Direction => (true, 2.0 * LN_2, [0.0; 2]),
+            Target::Direction => (true, 2.0 * LN_2, [0.0; 2], 0.0),
         };
-        Self { target, is_doubtful, loss_max, reach }
+        Self { target, is_doubtful, loss_max, reach, stretch }
     }
 
     /// How far outcomes may lie from the first forecasts over a horizon, in units of the scale.
@@ -99,9 +105,15 @@ impl Terms {
 
     /// The unit of errors, so that they are alike in quiet and wild times.
     #[inline]
-    pub fn scale(&self, ground: &Ground, horizon: usize) -> f64 {
+    pub fn scale(&self, ground: &Ground, k: usize) -> f64 {
         match self.target {
-            Target::Price => ground.volatility() * (horizon as f64).sqrt(),
+            Target::Price => {
+                let usual = ground.volatility() * (ground.horizons()[k] as f64).sqrt();
+                // Where nobody forecasts the variance, that of now goes on.
+                ground
+                    .expected_deviation(k)
+                    .map_or(usual, |expected| expected.clamp(usual / APART_MAX, usual * APART_MAX))
+            }
             _ => 1.0,
         }
     }

@@ -97,6 +97,14 @@ impl Panel {
         for (member, said) in self.members.iter_mut().zip(self.said.chunks_mut(horizons)) {
             member.step(ground, said);
         }
+        for (k, lane) in self.lanes.iter_mut().enumerate() {
+            lane.hear(|member| self.said[member * horizons + k]);
+        }
+    }
+
+    /// What the members say together of horizon `k`, in the measure; not a number where nobody knows.
+    pub fn expects(&self, k: usize) -> f64 {
+        self.lanes[k].expects()
     }
 
     /// Says what is expected after that candle: the mixture of each horizon, with `all` the members as well. With

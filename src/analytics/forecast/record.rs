@@ -26,8 +26,9 @@ const BETTER_BY: f64 = 0.99;
 /// Of the Diebold-Mariano statistic. Three standard errors, not the usual two: many models are judged, and again and
 /// again.
 const LUCK: f64 = -3.0;
-/// Outcomes that a day needs for its coverage to count.
+/// Outcomes that a day needs for its coverage to count, and how many of them that do not overlap.
 const DAY_MIN: u64 = 20;
+const DAY_MIN_APART: u64 = 8;
 
 /// What is thought of a model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,8 +72,8 @@ pub struct Record {
 }
 
 impl Record {
-    /// `is_baseline`: it is not held against itself.
-    pub fn new(terms: Terms, is_baseline: bool) -> Self {
+    /// `is_baseline`: it is not held against itself. `overlap`: how many of the intervals it hears of look at one candle.
+    pub fn new(terms: Terms, is_baseline: bool, overlap: usize) -> Self {
         Self {
             target: terms.target,
             is_doubtful: terms.is_doubtful,
@@ -84,7 +85,7 @@ impl Record {
             loss_sum: 0.0,
             point: PointScore::default(),
             interval: IntervalScore::new(LEVEL),
-            days: CoverageByDay::new(DAY_MIN),
+            days: CoverageByDay::new(DAY_MIN.max(DAY_MIN_APART * overlap as u64)),
             direction: DirectionScore::default(),
             against: DieboldMariano::new(1, Lags::Bartlett),
         }
@@ -227,7 +228,7 @@ mod tests {
 
     #[test]
     fn a_model_that_does_not_beat_its_baseline_is_demoted_until_it_does() {
-        let mut record = Record::new(Terms::of(Target::Volume), false);
+        let mut record = Record::new(Terms::of(Target::Volume), false, 1);
         assert!(record.is_leaned_on(), "nothing speaks against it yet");
         (0..JUDGED_FROM).for_each(|_| record.learn(&case(1.0, 1.0)));
         assert_eq!((record.standing(), record.skill()), (Standing::Demoted, Some(1.0)));
@@ -243,7 +244,7 @@ mod tests {
 
     #[test]
     fn of_a_doubtful_target_luck_is_not_enough() {
-        let mut record = Record::new(Terms::of(Target::Price), false);
+        let mut record = Record::new(Terms::of(Target::Price), false, 1);
         assert!(!record.is_leaned_on());
         // A little better on the mean, by far less than the differences scatter.
         for i in 0..100 {

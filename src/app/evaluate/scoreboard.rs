@@ -19,8 +19,9 @@ use crate::domain::interval::Interval;
 use crate::domain::time::UnixNanos;
 
 const DAY_NANOS: i64 = 86_400_000_000_000;
-/// Outcomes that a day needs for its coverage to count.
+/// Outcomes that a day needs for its coverage to count, and how many of them that do not overlap.
 const DAY_MIN: u64 = 20;
+const DAY_MIN_APART: u64 = 8;
 /// How long a forecast is kept when its moment has passed: outcomes come with the candle, or never.
 const KEPT_NANOS: i64 = 3_600_000_000_000;
 /// What forecasts of a target are held against besides naive.
@@ -69,6 +70,7 @@ pub struct Bin {
 #[derive(Clone, Debug)]
 pub struct Score {
     target: Target,
+    horizon: u32,
     /// Outcomes, overlapping ones included.
     pub outcomes: u64,
     pub level: f64,
@@ -93,9 +95,10 @@ pub struct Score {
 }
 
 impl Score {
-    fn new(target: Target, level: f64) -> Self {
+    fn new(target: Target, horizon: u32, level: f64) -> Self {
         Self {
             target,
+            horizon,
             outcomes: 0,
             level,
             inside: 0,
@@ -188,7 +191,8 @@ impl Score {
 
     /// The least coverage of a day with enough outcomes.
     fn coverage_days(&self) -> Option<[f64; 2]> {
-        let shares = self.days.iter().filter(|day| day.count >= DAY_MIN);
+        let least = DAY_MIN.max(DAY_MIN_APART * u64::from(self.horizon));
+        let shares = self.days.iter().filter(|day| day.count >= least);
         shares.map(|day| day.inside as f64 / day.count as f64).fold(None, |range: Option<[f64; 2]>, share| {
             Some(range.map_or([share; 2], |[least, most]| [least.min(share), most.max(share)]))
         })
@@ -318,7 +322,10 @@ impl ScoreBoard {
         let nanos = forecast.interval.time().map_or(1, |interval| interval.nanos());
         let counts = forecast.made_at.0.div_euclid(nanos).rem_euclid(i64::from(forecast.horizon)) == 0;
         let of = (key.instrument.clone(), key.interval, key.target, key.horizon, forecast.made_at);
-        let score = self.scores.entry(key).or_insert_with(|| Score::new(forecast.target, forecast.level));
+        let score = self
+            .scores
+            .entry(key)
+            .or_insert_with(|| Score::new(forecast.target, forecast.horizon, forecast.level));
         let loss = score.learn(&forecast, outcome.actual, counts);
         if let Some(loss) = loss
             && REFERENCES.iter().any(|(target, _)| *target == forecast.target)
