@@ -136,15 +136,17 @@ fn what_is_put_into_real_candles_is_found_within_the_budget() {
         let dense = figure(&figures, "inject.dense.surprise.recall");
         let steered = figure(&figures, "inject.dense.surprise.recall_steered");
         assert!(dense >= 0.6 && steered >= 0.6, "{name}: surprise finds {dense}, steered {steered}");
+        // One of about 3,000: few enough that luck has a say.
+        let sparse = figure(&figures, "inject.sparse.novelty.recall");
+        assert!(sparse >= 0.75, "{name}: novelty finds {sparse} of what is far apart");
         for (pooled, prefix) in pooled.iter_mut().zip(["inject.sparse.novelty", "inject.dense.surprise"]) {
             let injected = figure(&figures, &format!("{prefix}.injected"));
             pooled.0 += injected * figure(&figures, &format!("{prefix}.recall"));
             pooled.1 += injected;
         }
     }
-    // One of about 3,000, over all recordings: of each there are too few for a bound of its own.
     let [novelty, surprise] = pooled.map(|(found, injected)| found / injected);
-    assert!(novelty >= 0.75, "novelty finds {novelty} of what is far apart");
+    assert!(novelty >= 0.8, "novelty finds {novelty} of what is far apart");
     assert!(surprise >= 0.65, "surprise finds {surprise} of what is close together");
 }
 

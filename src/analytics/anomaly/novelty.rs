@@ -8,7 +8,7 @@
 use crate::analytics::anomaly::alarm::{Alert, WARM_UP};
 use crate::analytics::anomaly::detector::{DetectorEntry, Finding};
 use crate::analytics::anomaly::series::{Rest, SeriesDetector, SeriesEntry, Views};
-use crate::analytics::anomaly::sides::{self, CHANNELS};
+use crate::analytics::anomaly::sides::{self, CHANNELS, Sides};
 use crate::analytics::anomaly::watch::{Gauge, Watch};
 use crate::analytics::estimators::envelope::Envelope;
 use crate::analytics::rolling::state::State;
@@ -21,7 +21,10 @@ pub const ENTRY: DetectorEntry = DetectorEntry {
     summary: "a candle outside of all that return, volume and price impact did for days, old extremes forgotten",
     channels: &CHANNELS,
     warm_up: ENVELOPE_WARM_UP as usize + WARM_UP,
-    build: |tuning| Box::new(Watch::new(tuning, || Envelope::new(ENVELOPE_WARM_UP, Some(HALF_LIFE), CAP))),
+    build: |tuning| {
+        let envelope = || Envelope::new(ENVELOPE_WARM_UP, Some(HALF_LIFE), CAP);
+        Box::new(Watch::new(tuning, Sides::against_recent(), envelope))
+    },
 };
 
 /// For the public benchmark: nothing is forgotten.

@@ -8,7 +8,7 @@
 use crate::analytics::anomaly::alarm::{Alert, WARM_UP};
 use crate::analytics::anomaly::detector::{DetectorEntry, Finding};
 use crate::analytics::anomaly::series::{Rest, SeriesDetector, SeriesEntry, Views};
-use crate::analytics::anomaly::sides::{self, CHANNELS};
+use crate::analytics::anomaly::sides::{self, CHANNELS, Sides};
 use crate::analytics::anomaly::watch::{Gauge, Watch};
 use crate::analytics::estimators::clipped_z::ClippedZ;
 use crate::analytics::estimators::spot::{Dspot, Spot};
@@ -22,7 +22,10 @@ pub const ENTRY: DetectorEntry = DetectorEntry {
     summary: "return, volume or price impact far from their recent mean, by what their tails say is seldom",
     channels: &CHANNELS,
     warm_up: Z_WARM_UP as usize + WARM_UP,
-    build: |tuning| Box::new(Watch::new(tuning, || ClippedZ::new(WEIGHT, CLIP, Z_WARM_UP, DEVIATION_FLOOR))),
+    build: |tuning| {
+        let distance = || ClippedZ::new(WEIGHT, CLIP, Z_WARM_UP, DEVIATION_FLOOR);
+        Box::new(Watch::new(tuning, Sides::plain(), distance))
+    },
 };
 
 pub const SERIES: SeriesEntry = SeriesEntry {

@@ -29,8 +29,8 @@ pub struct Watch<G> {
 }
 
 impl<G: Gauge> Watch<G> {
-    pub fn new(tuning: &Tuning, gauge: impl Fn() -> G) -> Self {
-        Self { sides: Sides::default(), gauges: std::array::from_fn(|_| gauge()), alarm: Alarm::new(tuning) }
+    pub fn new(tuning: &Tuning, sides: Sides, gauge: impl Fn() -> G) -> Self {
+        Self { sides, gauges: std::array::from_fn(|_| gauge()), alarm: Alarm::new(tuning) }
     }
 }
 
