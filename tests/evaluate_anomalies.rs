@@ -150,6 +150,25 @@ fn what_is_put_into_real_candles_is_found_within_the_budget() {
     assert!(surprise >= 0.65, "surprise finds {surprise} of what is close together");
 }
 
+/// Two markets of one venue, taken for two venues: no other two of one asset were recorded side by side.
+#[test]
+fn prices_moved_at_one_of_two_venues_are_found_by_their_size() {
+    let names = [("binance:BTC-USDT", RECORDINGS[0]), ("coinbase:BTC-USD", RECORDINGS[1])];
+    let mut arguments = vec!["--inject".to_owned()];
+    for (market, name) in names {
+        let Some(path) = common::shared(&format!("data/ohlcv/{name}.csv.gz")) else { return };
+        arguments.push(format!("{market}={}", path.display()));
+    }
+    arguments.extend(["--format", "ohlcv", "--detectors", "divergence"].map(str::to_owned));
+    let figures = evaluate(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
+    let rate = figure(&figures, "inject.divergence.alerts_per_day");
+    assert!((3.0..=5.0).contains(&rate), "{rate} a day of a budget of 4");
+    let of = |size: &str| figure(&figures, &format!("inject.sparse.divergence.recall_steered.{size}"));
+    assert!(of("50bp") >= 0.85 && of("20bp") >= 0.65, "{figures}");
+    assert!(of("5bp") < of("50bp"), "{figures}");
+    assert!(figure(&figures, "inject.sparse.divergence.delay_candles") < 2.0, "{figures}");
+}
+
 #[test]
 fn without_labels_there_are_no_scores_and_nothing_fails() {
     let dir = tempfile::tempdir().unwrap();

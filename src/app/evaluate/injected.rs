@@ -4,13 +4,15 @@
 //! are calibrated. Then something odd is put in (`staging.rs`), close together and far apart, and it runs again. Found
 //! is what is told within 15 candles of its beginning, with the threshold that the detector had at that candle of
 //! the untouched recording: the budget is the market's own, and what was put in comes on top. `steered` is the
-//! same with the threshold that follows all that is told, as it does live.
+//! same with the threshold that follows all that is told, as it does live. Where an asset was recorded at two venues or more,
+//! prices of one are moved as well (`offsets.rs`).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
+use crate::analytics::across::plan::AcrossPlan;
 use crate::analytics::anomaly::DETECTORS;
 use crate::analytics::anomaly::budget::Budget;
 use crate::analytics::anomaly::detector::{Assessment, DetectorEntry, Tuning};
@@ -18,6 +20,7 @@ use crate::analytics::estimators::scores::direction::{Z_95, wilson};
 use crate::analytics::features::{FeatureMaker, Reading};
 use crate::app::evaluate::anomalies::Destinations;
 use crate::app::evaluate::chart::{self, Better, Mark};
+use crate::app::evaluate::offsets::{self, Market, Offsets};
 use crate::app::evaluate::page::Page;
 use crate::app::evaluate::recordings::{
     RecordingArguments, WholeFile, aligned, make_directory, number, shown,
@@ -27,6 +30,7 @@ use crate::app::evaluate::strip;
 use crate::app::inputs::InputArguments;
 use crate::app::outcome::{self, Failure};
 use crate::domain::candle::{Candle, CandleState};
+use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::output::Output;
 use crate::domain::time::NANOS_PER_DAY;
@@ -34,7 +38,7 @@ use crate::domain::venue::Venue;
 
 #[derive(Debug, clap::Args)]
 pub struct InjectArguments {
-    /// Recordings to put something odd into: trades, or ready candles
+    /// Recordings to put something odd into: trades, or ready candles; VENUE:BASE-QUOTE=FILE says what one is of
     #[arg(long, value_name = "INPUT", num_args = 1..)]
     inject: Vec<PathBuf>,
     /// What the recordings are; `tapewatch check` lists the formats
@@ -72,6 +76,8 @@ struct Recording {
     name: String,
     interval: Interval,
     steps: Vec<Step>,
+    /// The same, as they are compared with those of other venues.
+    market: Market,
 }
 
 /// What a detector made of one step.
@@ -152,7 +158,7 @@ impl Judged {
 }
 
 pub fn injected(arguments: &InjectArguments, to: &Destinations<'_>) -> Result<(), Failure> {
-    let chosen = chosen(&arguments.detectors)?;
+    let (chosen, is_compared) = chosen(&arguments.detectors)?;
     if let Some(out) = to.out {
         make_directory(out)?;
     }
@@ -192,36 +198,45 @@ pub fn injected(arguments: &InjectArguments, to: &Destinations<'_>) -> Result<()
             }
         }
     }
+    let offsets = if is_compared { offsets(arguments, &recordings) } else { None };
     if let Some(report) = to.report {
-        page(arguments, &recordings, &judged, &strips).write(report.clone())?;
+        page(arguments, &recordings, &judged, offsets.as_ref(), &strips).write(report.clone())?;
     }
     outcome::print(&if to.json {
-        format!("{}\n", object(&recordings, &judged))
+        format!("{}\n", object(&recordings, &judged, offsets.as_ref()))
     } else {
-        text(arguments, &recordings, &judged)
+        text(arguments, &recordings, &judged, offsets.as_ref())
     })
 }
 
-fn chosen(names: &[String]) -> Result<Vec<&'static DetectorEntry>, Failure> {
-    if let Some(unknown) =
-        names.iter().find(|name| !DETECTORS.iter().any(|entry| entry.name == name.as_str()))
-    {
-        let allowed: Vec<_> = DETECTORS.iter().map(|entry| entry.name).collect();
+/// What the comparison of venues finds; `None`: no asset was recorded at two.
+fn offsets(arguments: &InjectArguments, recordings: &[Recording]) -> Option<Offsets> {
+    let interval = recordings.first()?.interval.time()?;
+    let plan = AcrossPlan { alerts_per_day: arguments.alerts_per_day, ..AcrossPlan::new(interval) };
+    let markets = recordings.iter().map(|recording| recording.market.clone()).collect();
+    let spacings = SPACINGS.map(|(_, candles, repeats)| (candles, repeats));
+    Offsets::judge(plan, markets, &spacings, GRACE, arguments.seed)
+}
+
+/// Detectors of one instrument, and whether venues are compared.
+fn chosen(names: &[String]) -> Result<(Vec<&'static DetectorEntry>, bool), Failure> {
+    let all = || DETECTORS.iter().map(|entry| entry.name).chain([offsets::NAME]);
+    if let Some(unknown) = names.iter().find(|name| !all().any(|known| known == name.as_str())) {
+        let allowed: Vec<_> = all().collect();
         let allowed = allowed.join(", ");
         return Err(Failure::refused(format!("--detectors {unknown:?} is unknown; allowed are {allowed}")));
     }
-    let wanted = |entry: &&DetectorEntry| names.is_empty() || names.iter().any(|name| name == entry.name);
-    Ok(DETECTORS.iter().filter(wanted).collect())
+    let wanted = |known: &str| names.is_empty() || names.iter().any(|name| name == known);
+    Ok((DETECTORS.iter().filter(|entry| wanted(entry.name)).collect(), wanted(offsets::NAME)))
+}
+
+/// What an input is of, where it says so: `VENUE:BASE-QUOTE=FILE`.
+fn named(input: &Path) -> Option<(Instrument, PathBuf)> {
+    let (name, path) = input.to_str()?.split_once('=')?;
+    Some((name.parse().ok()?, path.into()))
 }
 
 fn read(arguments: &InjectArguments) -> Result<Vec<Recording>, Failure> {
-    let input = InputArguments {
-        paths: arguments.inject.clone(),
-        format: arguments.format.clone(),
-        venue: arguments.venue.clone(),
-        symbol: arguments.symbol.clone(),
-        max_quarantined: None,
-    };
     let first = arguments.intervals.split(',').next().unwrap_or_default().trim();
     let interval: Interval = first.parse().map_err(Failure::refused)?;
     if interval.time().is_none() {
@@ -229,20 +244,47 @@ fn read(arguments: &InjectArguments) -> Result<Vec<Recording>, Failure> {
     }
     let nothing = |key| (key, "--inject", String::new());
     let flags = ["intelligence.detectors", "intelligence.forecasters", "intelligence.rules"].map(nothing);
-    let mut steps: BTreeMap<String, Vec<Step>> = BTreeMap::new();
-    let recordings = RecordingArguments::new(input, arguments.intervals.clone());
-    recordings.listen(&flags, &mut |instrument, output| {
+    let mut found: BTreeMap<Instrument, Recording> = BTreeMap::new();
+    let mut hear = |instrument: &Instrument, output: Output<'_>| {
         if let Output::Candle(candle) = output
             && candle.revision == 0
             && candle.interval == interval
         {
-            steps.entry(instrument.to_string()).or_default().push(step(candle));
+            let recording = found.entry(instrument.clone()).or_insert_with(|| Recording {
+                name: instrument.to_string(),
+                interval,
+                steps: Vec::new(),
+                market: Market::new(instrument.clone()),
+            });
+            recording.steps.push(step(candle));
+            recording.market.take(candle);
         }
-    })?;
-    if steps.is_empty() {
+    };
+    let mut listen = |paths: Vec<PathBuf>, venue: Option<Venue>, symbol: Option<String>| {
+        let format = arguments.format.clone();
+        let input = InputArguments { paths, format, venue, symbol, max_quarantined: None };
+        RecordingArguments::new(input, arguments.intervals.clone()).listen(&flags, &mut hear).map(|_| ())
+    };
+    let mut together = Vec::new();
+    for input in &arguments.inject {
+        let Some((instrument, path)) = named(input) else {
+            together.push(input.clone());
+            continue;
+        };
+        listen(vec![path], Some(instrument.venue().clone()), Some(instrument.symbol().to_owned()))?;
+    }
+    if !together.is_empty() {
+        listen(together, arguments.venue.clone(), arguments.symbol.clone())?;
+    }
+    if found.is_empty() {
         return Err(Failure::refused(format!("the recordings hold no candles of {interval}")));
     }
-    Ok(steps.into_iter().map(|(name, steps)| Recording { name, interval, steps }).collect())
+    for Recording { name, market, .. } in found.values() {
+        if !market.closes.is_sorted_by(|before, next| before.0 < next.0) {
+            return Err(Failure::refused(format!("--inject names recordings of {name} that overlap")));
+        }
+    }
+    Ok(found.into_values().collect())
 }
 
 fn step(candle: &Candle) -> Step {
@@ -379,7 +421,7 @@ fn write_rows(
     file.finish()
 }
 
-fn object(recordings: &[Recording], judged: &[Judged]) -> Value {
+fn object(recordings: &[Recording], judged: &[Judged], offsets: Option<&Offsets>) -> Value {
     let mut all = Map::new();
     let mut put = |name: String, value: Value| {
         all.insert(name, value);
@@ -404,7 +446,13 @@ fn object(recordings: &[Recording], judged: &[Judged]) -> Value {
             }
         }
     }
+    let spacings = SPACINGS.map(|(spacing, _, _)| spacing);
+    all.extend(offsets.into_iter().flat_map(|offsets| offsets.figures(&spacings)));
     Value::Object(all)
+}
+
+fn offsets_table(offsets: &Offsets) -> Vec<Vec<String>> {
+    offsets.table(&SPACINGS.map(|(spacing, candles, _)| format!("{spacing} ({candles})")))
 }
 
 fn table(judged: &[Judged]) -> Vec<Vec<String>> {
@@ -439,16 +487,31 @@ fn table(judged: &[Judged]) -> Vec<Vec<String>> {
 const MEANING: &str = "Recall: told within 15 candles, with the threshold of the untouched recording; steered: with the \
     threshold that follows all that is told. Precision counts the market's own anomalies as false.";
 
-fn text(arguments: &InjectArguments, recordings: &[Recording], judged: &[Judged]) -> String {
+const OFFSETS: &str = "One venue's price moved for a minute or a quarter of an hour: the share that is told of that market \
+    within 15 candles, by size.";
+
+fn text(
+    arguments: &InjectArguments,
+    recordings: &[Recording],
+    judged: &[Judged],
+    offsets: Option<&Offsets>,
+) -> String {
     let candles: usize = recordings.iter().map(|recording| recording.steps.len()).sum();
     let staged = |place: usize| judged.first().map_or(0, |judged| judged.findings[place].all().staged);
+    let detectors = if judged.is_empty() {
+        String::new()
+    } else {
+        format!("\n{}\n{MEANING}\n", aligned(&table(judged), 2))
+    };
+    let across = offsets.map_or_else(String::new, |offsets| {
+        format!("\n{}\n{OFFSETS}\n", aligned(&offsets_table(offsets), 2))
+    });
     format!(
-        "{} recordings, {candles} candles, a budget of {} a day, {} dense and {} sparse injections\n\n{}\n{MEANING}\n",
+        "{} recordings, {candles} candles, a budget of {} a day, {} dense and {} sparse injections\n{detectors}{across}",
         recordings.len(),
         arguments.alerts_per_day,
         staged(0),
         staged(1),
-        aligned(&table(judged), 2)
     )
 }
 
@@ -479,11 +542,23 @@ impl Strip {
     }
 }
 
-fn page(arguments: &InjectArguments, recordings: &[Recording], judged: &[Judged], strips: &[Strip]) -> Page {
+fn page(
+    arguments: &InjectArguments,
+    recordings: &[Recording],
+    judged: &[Judged],
+    offsets: Option<&Offsets>,
+    strips: &[Strip],
+) -> Page {
     let names: Vec<_> = recordings.iter().map(|recording| recording.name.as_str()).collect();
     let lead = format!("{}; a budget of {} a day. {MEANING}", names.join(", "), arguments.alerts_per_day);
     let mut page = Page::new("Detectors on injected anomalies", &lead);
-    page.table(&table(judged), 2);
+    if !judged.is_empty() {
+        page.table(&table(judged), 2);
+    }
+    if let Some(offsets) = offsets {
+        page.paragraph(OFFSETS);
+        page.table(&offsets_table(offsets), 2);
+    }
     for (place, (spacing, candles, _)) in SPACINGS.iter().enumerate() {
         let marks: Vec<Mark> = judged
             .iter()

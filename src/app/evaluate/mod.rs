@@ -10,6 +10,7 @@ pub mod forecasts;
 pub mod injected;
 pub mod labelled;
 pub mod nab;
+pub mod offsets;
 pub mod page;
 pub mod recordings;
 pub mod scoreboard;
