@@ -255,15 +255,9 @@ fn replayed(journal: &Path) -> (Lines, Vec<(Instrument, u64, Anomaly)>) {
             let Step::Take(at, event) = step else { return };
             let mut tellings = Vec::new();
             let watch = Watch(0);
-            let voice = &mut Voice {
-                tellings: &mut tellings,
-                names: &names,
-                watch,
-                at,
-                received: None,
-                forecasting: None,
-            };
-            player.symbol.take(at, event, voice);
+            let mut voice = Voice::new(&mut tellings, &names, watch, at, None);
+            player.symbol.take(at, event, &mut voice);
+            drop(voice);
             let lines = heard.entry(player.instrument.clone()).or_default();
             for telling in tellings {
                 lines.push(format!("{} {} {:?}", telling.at.0, telling.cause_seq, telling.told));

@@ -338,6 +338,7 @@ fn metrics_hold_every_promised_name_and_the_counts_of_latency() {
         "clock_skew_seconds",
         "last_price",
         "anomalies_total",
+        "anomalies_suppressed_total",
         "comparisons_total",
         "predictions_total",
         "prediction_duration_seconds",

@@ -137,14 +137,8 @@ fn replayed(journal: &Path, settings: &Settings) -> BTreeMap<Instrument, Vec<Str
                 let mut take = |number: usize, at, event: &Event| {
                     let (instrument, _, symbol) = &mut symbols[number];
                     let mut tellings = Vec::new();
-                    let mut voice = Voice {
-                        tellings: &mut tellings,
-                        names: &names,
-                        watch: tapewatch::domain::told::Watch(0),
-                        at,
-                        received: None,
-                        forecasting: None,
-                    };
+                    let watch = tapewatch::domain::told::Watch(0);
+                    let mut voice = Voice::new(&mut tellings, &names, watch, at, None);
                     symbol.take(at, event, &mut voice);
                     let lines = heard.entry(instrument.clone()).or_default();
                     lines.extend(tellings.iter().map(|t| line(t.at.0, t.cause_seq, &t.told)));

@@ -26,7 +26,7 @@ use crate::domain::event::WatchStatus;
 use crate::domain::insight::{Anomaly, InsightId, Signal};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
-use crate::domain::output::{DataState, Output, OutputSink};
+use crate::domain::output::{DataState, HeldBack, Output, OutputSink};
 use crate::domain::time::{NANOS_PER_DAY, UnixNanos};
 
 /// Which models run; the same for all symbols of a run.
@@ -333,6 +333,9 @@ impl Mind {
         if let Some(features) = features {
             for (model, detector) in plan.detectors.iter().zip(&mut self.detectors) {
                 detector.observe(&features, found);
+                if let Some(why) = detector.held_back() {
+                    out.held_back(&model.name, why);
+                }
                 for finding in found.drain(..) {
                     let id = identity(
                         [instrument, "anomaly", &model.name, &interval],
@@ -458,5 +461,9 @@ impl<S: OutputSink> OutputSink for Listening<'_, S> {
 
     fn forecasting<T>(&mut self, step: impl FnOnce() -> T) -> T {
         self.out.forecasting(step)
+    }
+
+    fn held_back(&mut self, detector: &Arc<str>, why: HeldBack) {
+        self.out.held_back(detector, why);
     }
 }

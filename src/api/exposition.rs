@@ -113,7 +113,7 @@ impl Skill {
 }
 
 /// Every family that has labels, and its kind: without a sample the registry leaves it out.
-fn promised(api: &Api) -> [(&dyn Collector, &'static str); 23] {
+fn promised(api: &Api) -> [(&dyn Collector, &'static str); 24] {
     let m = &api.metrics;
     [
         (&m.trades, "counter"),
@@ -132,6 +132,7 @@ fn promised(api: &Api) -> [(&dyn Collector, &'static str); 23] {
         (&m.clock_skew, "gauge"),
         (&m.last_price, "gauge"),
         (&m.anomalies, "counter"),
+        (&m.held_back, "counter"),
         (&m.compared, "counter"),
         (&m.predictions, "counter"),
         (&m.prediction_duration, "histogram"),

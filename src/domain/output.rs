@@ -1,6 +1,7 @@
 //! All that goes out of a symbol's pipeline, with the event that caused it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::domain::candle::Candle;
 use crate::domain::event::{Trade, Unfillable};
@@ -158,6 +159,29 @@ pub enum Output<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Position(pub u64);
 
+/// Why an anomaly that was odd enough is not told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HeldBack {
+    /// A hole lies so close behind that it may be no more than that.
+    Gap,
+    /// One that was told shortly before stands for it.
+    Burst,
+    /// Too many were told: it takes more than usual to be one.
+    Budget,
+}
+
+impl HeldBack {
+    pub const ALL: [Self; 3] = [Self::Gap, Self::Burst, Self::Budget];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gap => "gap",
+            Self::Burst => "burst",
+            Self::Budget => "budget",
+        }
+    }
+}
+
 /// Takes what a pipeline tells, in order.
 pub trait OutputSink {
     /// `cause_seq`: how many events of the instrument had been accepted, this one included.
@@ -171,4 +195,8 @@ pub trait OutputSink {
     {
         step()
     }
+
+    /// A detector would have told an anomaly and did not. Nothing follows from it: whoever counts may count it. One
+    /// sink behind another passes it on.
+    fn held_back(&mut self, _detector: &Arc<str>, _why: HeldBack) {}
 }

@@ -5,6 +5,7 @@
 //! accidents, and defends against nobody.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use ethnum::U256;
 
@@ -13,7 +14,7 @@ use crate::domain::decimal::Amount;
 use crate::domain::event::{Side, Trade, TradeId};
 use crate::domain::insight::{Anomaly, Evidence, Fact, Forecast, Signal};
 use crate::domain::interval::Interval;
-use crate::domain::output::{DataState, Gap, IndicatorSnapshot, Output, OutputSink};
+use crate::domain::output::{DataState, Gap, HeldBack, IndicatorSnapshot, Output, OutputSink};
 
 /// How many outputs were told, and their hash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +38,10 @@ impl<S: OutputSink> OutputSink for Tallied<'_, S> {
 
     fn forecasting<T>(&mut self, step: impl FnOnce() -> T) -> T {
         self.out.forecasting(step)
+    }
+
+    fn held_back(&mut self, detector: &Arc<str>, why: HeldBack) {
+        self.out.held_back(detector, why);
     }
 }
 

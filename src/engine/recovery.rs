@@ -203,7 +203,7 @@ fn take(shard: &Shard, recovered: &mut Recovered, at: Position, event: &Event, b
     }
     let told = bus.tellings().len();
     let (names, watch) = (&shard.common.names, seat.watch);
-    let mut voice = Voice { tellings: bus.tellings(), names, watch, at, received: None, forecasting: None };
+    let mut voice = Voice::new(bus.tellings(), names, watch, at, None);
     let fault = shard.common.fault.as_ref();
     let symbol = &mut *seat.symbol.borrow_mut();
     if let Err(panicked) = attempt(symbol, seat, fault, (at, event), &mut voice) {

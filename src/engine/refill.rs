@@ -145,11 +145,7 @@ impl Lack {
                 match self.roster.find(&player.instrument) {
                     Some(watch) if at > known => {
                         let (tellings, names) = (&mut tellings, &self.names);
-                        player.symbol.take(
-                            at,
-                            event,
-                            &mut Voice { tellings, names, watch, at, received: None, forecasting: None },
-                        );
+                        player.symbol.take(at, event, &mut Voice::new(tellings, names, watch, at, None));
                     }
                     _ => player.symbol.take(at, event, &mut Silence),
                 }

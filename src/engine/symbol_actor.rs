@@ -11,6 +11,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix::fut::WrapFuture;
@@ -22,7 +23,7 @@ use tracing::{error, warn};
 use crate::analytics::pipeline::Counts;
 use crate::domain::event::Event;
 use crate::domain::insight::{Evidence, Fact, InsightId, Severity, Signal, SignalKind};
-use crate::domain::output::{DataState, GapKind, GapState, Output, OutputSink, Position};
+use crate::domain::output::{DataState, GapKind, GapState, HeldBack, Output, OutputSink, Position};
 use crate::domain::told::{IndicatorNames, Told, Watch};
 use crate::engine::bus::Bus;
 use crate::engine::reading::Reading;
@@ -136,9 +137,27 @@ pub struct Voice<'a> {
     pub received: Option<Mono>,
     /// How long the last step of forecasts took, and how many tellings stood before its own.
     pub forecasting: Option<(Duration, usize)>,
+    /// Anomalies that are not told, of which detector and why: nothing in nearly all events.
+    pub held_back: Vec<(Arc<str>, HeldBack)>,
 }
 
-impl Voice<'_> {
+impl<'a> Voice<'a> {
+    pub fn new(
+        tellings: &'a mut Vec<Telling>,
+        names: &'a IndicatorNames,
+        watch: Watch,
+        at: Position,
+        received: Option<Mono>,
+    ) -> Self {
+        Self { tellings, names, watch, at, received, forecasting: None, held_back: Vec::new() }
+    }
+
+    fn tell_held_back(&self, metrics: &Metrics) {
+        for (detector, why) in &self.held_back {
+            metrics.held_back.with_label_values(&[&**detector, why.name()]).inc();
+        }
+    }
+
     /// Each forecast of a step took its share of the step's time.
     fn tell_durations(&mut self, metrics: &Metrics) {
         let Some((took, before)) = self.forecasting.take() else { return };
@@ -160,6 +179,10 @@ impl OutputSink for Voice<'_> {
         let made = step();
         self.forecasting = Some((Mono::now().since(began), self.tellings.len()));
         made
+    }
+
+    fn held_back(&mut self, detector: &Arc<str>, why: HeldBack) {
+        self.held_back.push((detector.clone(), why));
     }
 
     #[inline]
@@ -292,14 +315,9 @@ impl SymbolActor {
             return if behind.is_some() { self.fall_back(symbol) } else { Step::Idle };
         };
         let told = bus.tellings().len();
-        let mut voice = Voice {
-            tellings: bus.tellings(),
-            names: &self.shard.common.names,
-            watch: self.seat.watch,
-            at: waiting.at,
-            received: waiting.stamps.map(|stamps| stamps.received),
-            forecasting: None,
-        };
+        let received = waiting.stamps.map(|stamps| stamps.received);
+        let names = &self.shard.common.names;
+        let mut voice = Voice::new(bus.tellings(), names, self.seat.watch, waiting.at, received);
         let fault = self.shard.common.fault.as_ref();
         let event = (waiting.at, &waiting.event);
         let taken = attempt(symbol, &self.seat, fault, event, &mut voice);
@@ -308,6 +326,7 @@ impl SymbolActor {
         match taken {
             Ok(()) => {
                 voice.tell_durations(&self.shard.common.metrics);
+                voice.tell_held_back(&self.shard.common.metrics);
                 if let Some(stamps) = stamps {
                     bus.count(stamps, begun);
                 }
@@ -357,9 +376,10 @@ impl SymbolActor {
                 attempt(symbol, seat, fault, (at, &event), &mut Silence)
             } else {
                 let (names, watch) = (&self.shard.common.names, seat.watch);
-                let mut voice =
-                    Voice { tellings: bus.tellings(), names, watch, at, received: None, forecasting: None };
-                attempt(symbol, seat, fault, (at, &event), &mut voice)
+                let mut voice = Voice::new(bus.tellings(), names, watch, at, None);
+                let taken = attempt(symbol, seat, fault, (at, &event), &mut voice);
+                voice.tell_held_back(&self.shard.common.metrics);
+                taken
             };
             return match taken {
                 Ok(()) => Step::Did(1),

@@ -31,6 +31,8 @@ pub struct Metrics {
     pub clock_skew: GaugeVec,
     pub last_price: GaugeVec,
     pub anomalies: IntCounterVec,
+    /// Anomalies that were odd enough and are not told, by detector and reason.
+    pub held_back: IntCounterVec,
     /// Minutes of assets that several venues trade, by how they were compared.
     pub compared: IntCounterVec,
     pub predictions: IntCounterVec,
@@ -109,6 +111,12 @@ impl Metrics {
             ),
             last_price: floats(r, "last_price", "Price of the last trade.", &["venue", "symbol"]),
             anomalies: counters(r, "anomalies_total", "Anomalies told.", &["detector"]),
+            held_back: counters(
+                r,
+                "anomalies_suppressed_total",
+                "Anomalies not told: close behind a gap, part of a burst, over the budget.",
+                &["detector", "reason"],
+            ),
             compared: counters(
                 r,
                 "comparisons_total",

@@ -9,6 +9,7 @@ use crate::analytics::anomaly::budget::Budget;
 use crate::analytics::anomaly::detector::{Assessment, Tuning};
 use crate::analytics::estimators::spot::Spot;
 use crate::analytics::rolling::state::State;
+use crate::domain::output::HeldBack;
 
 /// Strengths of a channel until it has a say.
 pub const WARM_UP: usize = 300;
@@ -35,6 +36,8 @@ pub struct Alarm<const N: usize> {
     nats: Option<f64>,
     /// From how many on it would have been told.
     threshold: f64,
+    /// Why it was not told all the same; follows from the candle.
+    held_back: Option<HeldBack>,
 }
 
 /// A candle that is told.
@@ -61,6 +64,7 @@ impl<const N: usize> Alarm<N> {
             settling: 0,
             nats: None,
             threshold: 0.0,
+            held_back: None,
         }
     }
 
@@ -69,6 +73,7 @@ impl<const N: usize> Alarm<N> {
     #[inline]
     pub fn judge(&mut self, strengths: [Option<f64>; N]) -> Option<Alert> {
         self.threshold = self.budget.threshold_nats();
+        self.held_back = None;
         // The largest by its quantile, compared without dividing: above 1 it is a peak.
         let (mut strongest, mut quantile) = (0.0_f64, 0.0_f64);
         let mut peaks = false;
@@ -128,12 +133,14 @@ impl<const N: usize> Alarm<N> {
         let common = self.common;
         let off = if nats > common { COMMON } else { COMMON - 1.0 };
         self.common = (common + COMMON_STEP * off).max(NATS_MIN);
+        let from = self.threshold;
         if self.settling > 0 {
+            self.held_back = (nats >= from).then_some(HeldBack::Gap);
             self.pass();
             return None;
         }
-        let from = self.threshold;
         let told = self.budget.admit(nats);
+        self.held_back = self.budget.held_back();
         told.then(|| Alert {
             channel,
             score: score_of(nats, common),
@@ -147,6 +154,7 @@ impl<const N: usize> Alarm<N> {
     pub fn interrupt(&mut self) {
         self.settling = SETTLING;
         self.nats = None;
+        self.held_back = None;
     }
 
     /// Of the last candle; `None` while warming up, and before the first.
@@ -154,6 +162,11 @@ impl<const N: usize> Alarm<N> {
         let assess =
             |nats| Assessment { score: score_of(nats, self.common), nats, threshold: self.threshold };
         self.nats.map(assess)
+    }
+
+    /// Why the last candle was not told although it was odd enough.
+    pub fn held_back(&self) -> Option<HeldBack> {
+        self.held_back
     }
 
     /// Whether a channel has a say.
@@ -237,8 +250,14 @@ mod tests {
         assert_eq!(alarm.assessment(), None);
         for _ in 0..SETTLING {
             assert_eq!(alarm.judge([Some(1e3), None]), None);
+            assert_eq!(alarm.held_back(), Some(HeldBack::Gap));
         }
         assert!(alarm.judge([Some(1e3), None]).is_some());
+        assert_eq!(alarm.held_back(), None);
+        assert_eq!(alarm.judge([Some(1e3), None]), None);
+        assert_eq!(alarm.held_back(), Some(HeldBack::Burst));
+        alarm.judge([Some(0.5), None]);
+        assert_eq!(alarm.held_back(), None);
     }
 
     #[test]

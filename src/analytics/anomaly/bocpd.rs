@@ -13,6 +13,7 @@ use crate::analytics::estimators::moments::EwMoments;
 use crate::analytics::features::Features;
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::{Evidence, Fact};
+use crate::domain::output::HeldBack;
 
 pub const ENTRY: DetectorEntry = DetectorEntry {
     name: "bocpd",
@@ -147,6 +148,10 @@ impl Detector for ChangePoints {
 
     fn interrupt(&mut self) {
         self.alarm.interrupt();
+    }
+
+    fn held_back(&self) -> Option<HeldBack> {
+        self.alarm.held_back()
     }
 
     fn assessment(&self) -> Option<Assessment> {

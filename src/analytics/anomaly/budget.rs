@@ -7,6 +7,7 @@
 
 use crate::analytics::anomaly::detector::Tuning;
 use crate::analytics::rolling::state::State;
+use crate::domain::output::HeldBack;
 
 /// What one anomaly adds to the threshold, in natural logarithms of how seldom.
 const STEP: f64 = 0.5;
@@ -23,11 +24,15 @@ pub struct Budget {
     /// Share of the candles that are told.
     target: f64,
     floor: f64,
+    /// The threshold that it began with: that of a market in which as many are seldom enough as may be told.
+    usual: f64,
     /// -ln of how seldom something is that is told.
     threshold: f64,
     /// Candles since the last that was told, and how far out it was.
     since: u64,
     last: f64,
+    /// What became of the last candle; follows from it.
+    held_back: Option<HeldBack>,
 }
 
 impl Budget {
@@ -40,7 +45,8 @@ impl Budget {
         // One candle in a hundred at most: of hours or days there are too few for a budget of a few a day.
         let target = (tuning.alerts_per_day / tuning.candles_per_day).min(TAIL_MAX);
         let floor = -libm::log(tail_max);
-        Self { target, floor, threshold: floor.max(-libm::log(target)), since: u64::MAX, last: 0.0 }
+        let usual = floor.max(-libm::log(target));
+        Self { target, floor, usual, threshold: usual, since: u64::MAX, last: 0.0, held_back: None }
     }
 
     /// -ln of how seldom something is that is told.
@@ -63,9 +69,20 @@ impl Budget {
         if told {
             (self.since, self.last) = (0, nats);
         }
+        self.held_back = match () {
+            () if told || nats < self.usual.min(threshold) => None,
+            () if nats < threshold => Some(HeldBack::Budget),
+            () => Some(HeldBack::Burst),
+        };
         let off = if told { 1.0 - self.target } else { -self.target };
         self.threshold = (self.threshold + STEP * off).max(self.floor);
         told
+    }
+
+    /// Why the last candle was not told although it was seldom enough.
+    #[inline]
+    pub fn held_back(&self) -> Option<HeldBack> {
+        self.held_back
     }
 
     /// Visits every word of mutable state.
@@ -111,6 +128,24 @@ mod tests {
         assert_eq!(told, [true, false, false, true, false]);
         (0..REST).for_each(|_| assert!(!budget.admit(0.0)));
         assert!(budget.admit(12.0));
+    }
+
+    #[test]
+    fn what_is_not_told_although_it_is_seldom_says_why() {
+        let mut budget = Budget::new(&Tuning::MINUTES);
+        let usual = budget.threshold_nats();
+        let why = [usual - 0.1, usual, usual, usual + 0.4].map(|nats| {
+            let told = budget.admit(nats);
+            (told, budget.held_back())
+        });
+        // The threshold has risen by nearly half.
+        let expected = [None, None, Some(HeldBack::Budget), Some(HeldBack::Budget)];
+        assert_eq!(why.map(|(_, why)| why), expected);
+        assert_eq!(why.map(|(told, _)| told), [false, true, false, false]);
+        budget.admit(usual + 1.0);
+        assert_eq!(budget.held_back(), Some(HeldBack::Burst));
+        budget.admit(0.0);
+        assert_eq!(budget.held_back(), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use crate::analytics::features::Features;
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::Evidence;
+use crate::domain::output::HeldBack;
 
 /// Something seldom in one candle.
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +59,11 @@ pub trait Detector: Send {
 
     /// What it made of the last candle, told or not; `None` while silent.
     fn assessment(&self) -> Option<Assessment> {
+        None
+    }
+
+    /// Why the last candle is not told although it was odd enough; `None`: it is, or was not, or there is no budget.
+    fn held_back(&self) -> Option<HeldBack> {
         None
     }
 

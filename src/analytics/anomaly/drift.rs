@@ -18,6 +18,7 @@ use crate::analytics::estimators::page_hinkley::{Direction, PageHinkley, PageHin
 use crate::analytics::features::Features;
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::{Evidence, Fact};
+use crate::domain::output::HeldBack;
 
 pub const ENTRY: DetectorEntry = DetectorEntry {
     name: "drift",
@@ -181,6 +182,10 @@ impl Detector for Drift {
 
     fn interrupt(&mut self) {
         self.score = None;
+    }
+
+    fn held_back(&self) -> Option<HeldBack> {
+        self.budget.held_back()
     }
 
     fn assessment(&self) -> Option<Assessment> {

@@ -14,6 +14,7 @@ use crate::analytics::features::Features;
 use crate::analytics::rolling::moments::Moments;
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::{Evidence, Fact};
+use crate::domain::output::HeldBack;
 
 pub const DIMENSIONS: usize = 6;
 
@@ -186,6 +187,10 @@ impl<C: Crowd> Detector for JointWatch<C> {
     fn interrupt(&mut self) {
         self.vector.interrupt();
         self.alarm.interrupt();
+    }
+
+    fn held_back(&self) -> Option<HeldBack> {
+        self.alarm.held_back()
     }
 
     fn assessment(&self) -> Option<Assessment> {

@@ -10,6 +10,7 @@ use crate::analytics::anomaly::series::{SeriesDetector, SeriesEntry};
 use crate::analytics::features::Features;
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::{Evidence, Fact};
+use crate::domain::output::HeldBack;
 use crate::domain::time::UnixNanos;
 
 pub const ENTRY: DetectorEntry = DetectorEntry {
@@ -176,6 +177,10 @@ impl Detector for Stall {
         }
         self.last_volume = None;
         self.nats = None;
+    }
+
+    fn held_back(&self) -> Option<HeldBack> {
+        self.nats.and_then(|_| self.budget.held_back())
     }
 
     fn assessment(&self) -> Option<Assessment> {

@@ -5,6 +5,7 @@ use crate::analytics::anomaly::detector::{Assessment, Detector, Finding, Tuning}
 use crate::analytics::anomaly::sides::Sides;
 use crate::analytics::features::Features;
 use crate::analytics::rolling::state::State;
+use crate::domain::output::HeldBack;
 
 /// Says how odd a value is against those before it.
 pub trait Gauge: Send {
@@ -56,6 +57,10 @@ impl<G: Gauge> Detector for Watch<G> {
     fn interrupt(&mut self) {
         self.sides.interrupt();
         self.alarm.interrupt();
+    }
+
+    fn held_back(&self) -> Option<HeldBack> {
+        self.alarm.held_back()
     }
 
     fn assessment(&self) -> Option<Assessment> {
