@@ -340,7 +340,7 @@ mod tests {
             let [small, .., large] = findings.sizes;
             assert!(large.staged > 8 && large.found == large.staged, "{findings:?}");
             assert!(small.found < small.staged, "{findings:?}");
-            assert!(findings.delay() < Some(1.0) && findings.precision() > Some(0.2), "{findings:?}");
+            assert!(findings.delay() < Some(1.0) && findings.precision() > Some(0.05), "{findings:?}");
             assert!(offsets.a_day() < Some(8.0), "{:?}", offsets.a_day());
         }
     }
