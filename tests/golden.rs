@@ -11,10 +11,11 @@ use std::path::{Path, PathBuf};
 
 use crate::program::{digest, replay};
 
-/// The whole of what a user gets by default, by its digest; and a few intervals, line by line.
+/// The whole of what a user gets by default, by its digest and by what was found; and a few intervals, line by line.
 const LINE_BY_LINE: [&str; 4] =
-    ["--intervals", "1m,15m,ticks:500", "--indicators", "ema(20),macd(12,26,9),cvd"];
+    ["--intervals", "15m,4h,ticks:500", "--indicators", "ema(20),macd(12,26,9),cvd"];
 const FILES: [&str; 4] = ["candles.csv", "indicators.csv", "gaps.jsonl", "digests.csv"];
+const FOUND: [&str; 2] = ["anomalies.jsonl", "signals.jsonl"];
 const DIFFERENCES_MAX: usize = 12;
 
 fn sample() -> PathBuf {
@@ -83,6 +84,9 @@ fn the_sample_gives_the_golden_summary() {
     }
     check_file("summary.json", &(serde_json::to_string_pretty(&summary).unwrap() + "\n"));
     assert_eq!(digest(&summary).len(), 64);
+    for name in FOUND {
+        check_file(name, &fs::read_to_string(out.path().join(name)).unwrap());
+    }
 }
 
 #[test]

@@ -257,6 +257,7 @@ fn run(
         late: counts.late,
         quarantined: inputs.quarantined(),
         gaps: written.gaps,
+        gaps_filled: written.gaps_filled,
         candles: written.candles,
         anomalies: written.anomalies,
         forecasts: written.forecasts,
@@ -305,11 +306,14 @@ fn tell(arguments: &ReplayArguments, summary: &Summary) -> Result<(), Failure> {
         (summary.quarantined, "quarantined"),
         (summary.gaps, "gaps"),
     ];
-    let skipped: Vec<_> = skipped
+    let mut skipped: Vec<_> = skipped
         .iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, name)| format!("{count} {name}"))
         .collect();
+    if let (Some(gaps), 1..) = (skipped.last_mut(), summary.gaps_filled) {
+        gaps.push_str(&format!(", {} of them filled since", summary.gaps_filled));
+    }
     let report = arguments.report.as_ref().map(|to| format!("report   {}\n", to.display()));
     outcome::print(&format!(
         "trades   {}{}{}\nrows     {} candles, {} indicator values, {} anomalies, {} forecasts, {} signals in {}\nspeed    {:.0} trades/s, {:.3} s\n{}digest   {}\n",

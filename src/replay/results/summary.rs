@@ -16,6 +16,9 @@ pub struct Summary {
     pub quarantined: u64,
     /// Lines of gaps.jsonl.
     pub gaps: u64,
+    /// Of them: filled by late trades since they were told.
+    #[serde(default)]
+    pub gaps_filled: u64,
     /// Data rows of candles.csv.
     pub candles: u64,
     /// Data rows of indicators.csv.

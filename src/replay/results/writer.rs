@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use crate::analytics::pipeline::Settings;
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
+use crate::domain::output::GapState;
 use crate::domain::time::UnixNanos;
 use crate::replay::results::collector::{Collector, in_text_order};
 use crate::replay::results::directory::{
@@ -52,6 +53,8 @@ pub struct Written {
     pub indicators: u64,
     /// Lines of gaps.jsonl.
     pub gaps: u64,
+    /// Of them: filled since they were told.
+    pub gaps_filled: u64,
     /// Lines of anomalies.jsonl, forecasts.jsonl, signals.jsonl.
     pub anomalies: u64,
     pub forecasts: u64,
@@ -151,6 +154,7 @@ struct Writer {
     /// Lines of gaps.jsonl, by time.
     gaps: Sorter,
     gap_rows: u64,
+    gaps_filled: u64,
     /// Lines of the files of insights, by time.
     insights: [Sorter; 3],
     insight_rows: [u64; 3],
@@ -183,6 +187,7 @@ impl Writer {
             digests: Lines::new(out.create(DIGESTS)?, DIGESTS_HEADER),
             gaps: Sorter::new(out.path(), GAPS_BUDGET_BYTES),
             gap_rows: 0,
+            gaps_filled: 0,
             insights: std::array::from_fn(|_| Sorter::new(out.path(), INSIGHTS_BUDGET_BYTES)),
             insight_rows: [0; 3],
             insights_counted: 0,
@@ -342,6 +347,7 @@ impl Writer {
         let from = (gap.from.0 as u64) ^ (1 << 63);
         let by_time = (u128::from(from) << 64) | (u128::from(rank) << 32) | u128::from(gap.id.0 >> 32);
         self.gap_rows += 1;
+        self.gaps_filled += u64::from(gap.state == GapState::Filled);
         self.gaps.push_with(by_time, |out| write_gap(name, &gap, out))?;
         Ok(Some(()))
     }
@@ -374,6 +380,7 @@ impl Writer {
             candles: self.candles.rows,
             indicators: self.indicators.rows,
             gaps: self.gap_rows,
+            gaps_filled: self.gaps_filled,
             anomalies,
             forecasts,
             signals,
