@@ -98,13 +98,13 @@ pub struct Trackers {
     keep: f64,
     /// Outcomes missed lately beyond the share that should be, and by how much each stretches the sides.
     missed: f64,
-    stretch: f64,
+    stretch: [f64; 2],
 }
 
 impl Bounds {
     /// `horizon`: how many outcomes overlap; `reach`: where to start; `stretch`: by what share of itself one miss too
-    /// many widens an interval.
-    pub fn new(method: BoundsMethod, horizon: usize, reach: f64, stretch: f64) -> Self {
+    /// many moves the lower side out, and the upper one.
+    pub fn new(method: BoundsMethod, horizon: usize, reach: f64, stretch: [f64; 2]) -> Self {
         match method {
             BoundsMethod::QuantileTracker => {
                 let slower = 0.5 * (1.0 + (horizon as f64).sqrt());
@@ -130,8 +130,9 @@ impl Bounds {
     pub fn interval(&self) -> [f64; 2] {
         match self {
             Self::Tracker(trackers) => {
-                let stretch = (1.0 + trackers.stretch * trackers.missed).max(STRETCH_MIN);
-                [stretch * trackers.lower.quantile(), stretch * trackers.upper.quantile()]
+                let [lower, upper] =
+                    trackers.stretch.map(|stretch| (1.0 + stretch * trackers.missed).max(STRETCH_MIN));
+                [lower * trackers.lower.quantile(), upper * trackers.upper.quantile()]
             }
             Self::Aci { errors, reach_max } => {
                 let reach = errors.quantile().min(*reach_max);
@@ -184,7 +185,7 @@ mod tests {
     use super::*;
     use crate::analytics::indicators::trial::Random;
 
-    const STRETCH: f64 = 0.01;
+    const STRETCH: [f64; 2] = [0.01; 2];
 
     /// An error with a longer tail above than below.
     fn error(random: &mut Random) -> f64 {
@@ -231,7 +232,7 @@ mod tests {
     /// Errors come in stretches of a day that are wide or narrow by luck: days are to be covered alike.
     #[test]
     fn days_are_covered_more_alike_than_luck_makes_them() {
-        let spread = |stretch: f64| {
+        let spread = |stretch: [f64; 2]| {
             let mut random = Random(15);
             let mut bounds = Bounds::new(BoundsMethod::QuantileTracker, 60, 2.0, stretch);
             // Sixty candles' errors overlap: each is a sum of the last sixty draws.
@@ -258,10 +259,10 @@ mod tests {
             // Until the first day is over everything is learnt.
             let days = &days[1..];
             let mean = days.iter().sum::<f64>() / days.len() as f64;
-            assert!((0.895..0.905).contains(&mean), "{stretch}: {mean}");
+            assert!((0.895..0.905).contains(&mean), "{stretch:?}: {mean}");
             (days.iter().copied().fold(1.0, f64::min), width)
         };
-        let ((worst, width), (worst_by_luck, width_by_luck)) = (spread(STRETCH), spread(0.0));
+        let ((worst, width), (worst_by_luck, width_by_luck)) = (spread(STRETCH), spread([0.0; 2]));
         assert!(worst > worst_by_luck + 0.03, "{worst}, by luck {worst_by_luck}");
         assert!(width < 1.1 * width_by_luck, "{width}, by luck {width_by_luck}");
     }

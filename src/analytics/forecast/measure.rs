@@ -19,10 +19,13 @@ pub struct Terms {
     pub loss_max: f64,
     /// How far outcomes may lie from the first forecasts, in units of the scale: at a horizon of one, and far ahead.
     reach: [f64; 2],
-    /// By what share of itself one miss too many widens an interval, lately.
-    pub stretch: f64,
+    /// By what share of itself one miss too many moves the sides of an interval out: lower and upper. Of amounts the
+    /// upper one less, for it is told as a value: a step up in logarithms is the wider one.
+    pub stretch: [f64; 2],
 }
 
+/// The same of variances, volumes and counts of trades.
+const AMOUNT_STRETCH: [f64; 2] = [0.011, 0.006];
 /// A price's scale follows the variance that is expected, up to so many times the volatility of now and down to as
 /// small a part.
 const APART_MAX: f64 = 4.0;
@@ -31,13 +34,13 @@ impl Terms {
     pub fn of(target: Target) -> Self {
         let (is_doubtful, loss_max, reach, stretch) = match target {
             // Squared error in volatilities.
-            Target::Price => (true, 9.0, [1.645, 1.45], 0.0037),
+            Target::Price => (true, 9.0, [1.645, 1.45], [0.0037; 2]),
             // QLIKE.
-            Target::RealizedVariance => (false, 2.0, [3.0, 0.8], 0.01),
+            Target::RealizedVariance => (false, 2.0, [3.0, 0.8], AMOUNT_STRETCH),
             // Absolute error of logarithms.
-            Target::Volume | Target::TradeCount => (false, 2.0, [2.0, 0.6], 0.01),
+            Target::Volume | Target::TradeCount => (false, 2.0, [2.0, 0.6], AMOUNT_STRETCH),
             // Minus the logarithm of the chance given.
-            Target::Direction => (true, 2.0 * LN_2, [0.0; 2], 0.0),
+            Target::Direction => (true, 2.0 * LN_2, [0.0; 2], [0.0; 2]),
         };
         Self { target, is_doubtful, loss_max, reach, stretch }
     }
