@@ -145,3 +145,31 @@ fn growth(change: f64) -> f64 {
     let x = change;
     1.0 + x * (1.0 + x / 2.0 * (1.0 + x / 3.0 * (1.0 + x / 4.0 * (1.0 + x / 5.0 * (1.0 + x / 6.0)))))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analytics::forecast::ground::Bar;
+    use crate::domain::interval::Interval;
+    use crate::domain::time::UnixNanos;
+
+    #[test]
+    fn a_prices_scale_follows_the_variance_that_is_expected_within_bounds() {
+        let minute = "1m".parse::<Interval>().unwrap().time().unwrap();
+        let mut ground = Ground::new(minute, &[1, 4]);
+        for i in 1..50 {
+            let close = if i % 2 == 0 { 100.0 } else { 100.1 };
+            let close_at = UnixNanos(i * minute.nanos());
+            let (range, volume) = (1e-3, 1.0);
+            ground.take(&Bar { close_at, close, range, volume, trades: None, taker_imbalance: None });
+        }
+        let scale = |ground: &Ground| Terms::of(Target::Price).scale(ground, 1);
+        let usual = 2.0 * ground.volatility();
+        assert_eq!(scale(&ground), usual, "nobody forecasts the variance");
+        for (times, expected) in [(1.5, 1.5), (0.5, 0.5), (100.0, 4.0), (0.001, 0.25)] {
+            ground.expect(1, 2.0 * ln(times * usual));
+            let ratio = scale(&ground) / usual;
+            assert!((ratio - expected).abs() < 1e-9, "{times}: {ratio}");
+        }
+    }
+}
