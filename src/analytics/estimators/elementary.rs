@@ -39,7 +39,7 @@ const STEP_HIGH: f64 = 0.010_830_424_693_267_56;
 const STEP_LOW: f64 = 2.981_585_826_985_293_3e-12;
 
 /// e^x.
-#[inline]
+#[inline(never)]
 pub fn exp(x: f64) -> f64 {
     if x.is_nan() || x.abs() > EXP_MAX {
         return libm::exp(x);
@@ -98,7 +98,7 @@ const fn series_ln(x: f64) -> f64 {
 }
 
 /// The natural logarithm.
-#[inline]
+#[inline(never)]
 pub fn ln(x: f64) -> f64 {
     let bits = x.to_bits();
     if bits.wrapping_sub(NORMAL_MIN) >= INFINITY - NORMAL_MIN {
