@@ -98,7 +98,7 @@ fn run(candles: &[Candle], plan: &ForecastPlan) -> (Series, Vec<ModelScore>) {
     for candle in candles {
         out.clear();
         forecasts.take(plan, candle, &mut out);
-        for outcome in out.outcomes.drain(..) {
+        for outcome in out.outcomes.iter() {
             let told: tapewatch::domain::insight::Forecast =
                 waiting.remove(&outcome.id).expect("an outcome is that of a forecast that was told");
             assert_eq!((told.made_at, told.target_at), (outcome.made_at, outcome.target_at));
@@ -114,10 +114,10 @@ fn run(candles: &[Candle], plan: &ForecastPlan) -> (Series, Vec<ModelScore>) {
             };
             series.entry((told.target, told.model.to_string(), told.horizon)).or_default().push(pair);
         }
-        for told in out.forecasts.drain(..) {
+        for told in out.forecasts.iter() {
             assert!(told.lower <= told.forecast && told.forecast <= told.upper, "{told:?}");
             assert!(told.lower.is_finite() && told.upper.is_finite(), "{told:?}");
-            assert!(waiting.insert(told.id, told).is_none(), "ids are unique");
+            assert!(waiting.insert(told.id, told.clone()).is_none(), "ids are unique");
         }
     }
     out.clear();

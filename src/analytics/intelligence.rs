@@ -170,7 +170,7 @@ pub struct Intelligence {
     /// Rules about the instrument's data.
     rules: Vec<(&'static RuleEntry, Box<dyn Rule>)>,
     /// A candle whose indicators are still being told.
-    waiting: Option<Box<Candle>>,
+    waiting: Option<Candle>,
     /// Close of the last candle that stood apart and was told.
     diverged_at: UnixNanos,
     found: Vec<Finding>,
@@ -235,15 +235,18 @@ impl Intelligence {
 
     /// What was told of a candle is complete: its insights follow.
     fn settle(&mut self, plan: &IntelligencePlan, cause_seq: u64, out: &mut impl OutputSink) {
-        let Some(candle) = self.waiting.take() else { return };
-        let Some(mind) = self.minds.iter_mut().find(|mind| mind.interval == candle.interval) else { return };
-        if candle.open_at < mind.next_open {
-            return;
+        // It stays where it is while it is looked at.
+        let Some(candle) = &self.waiting else { return };
+        let mind = self.minds.iter_mut().find(|mind| mind.interval == candle.interval);
+        if let Some(mind) = mind
+            && candle.open_at >= mind.next_open
+        {
+            mind.next_open = candle.close_at;
+            let tellings = &mut self.tellings;
+            tellings.clear();
+            mind.look_at(plan, &self.instrument, candle, (&mut self.found, tellings), cause_seq, out);
         }
-        mind.next_open = candle.close_at;
-        let tellings = &mut self.tellings;
-        tellings.clear();
-        mind.look_at(plan, &self.instrument, &candle, (&mut self.found, tellings), cause_seq, out);
+        self.waiting = None;
     }
 
     fn ask_about_data(&mut self, cause_seq: u64, occasion: &Occasion<'_>, out: &mut impl OutputSink) {
@@ -316,7 +319,7 @@ impl Mind {
         if let Some(forecasts) = &mut self.forecasts {
             out.forecasting(|| forecasts.take(&plan.forecasts, candle, tellings));
         }
-        let interval = self.label.clone();
+        let interval = &*self.label;
         if matches!(candle.state, CandleState::Partial | CandleState::Unknown) {
             self.whole = 0;
             self.features.next(candle);
@@ -338,7 +341,7 @@ impl Mind {
                 }
                 for finding in found.drain(..) {
                     let id = identity(
-                        [instrument, "anomaly", &model.name, &interval],
+                        [instrument, "anomaly", &model.name, interval],
                         candle.close_at,
                         anomalies.len(),
                     );
@@ -366,7 +369,7 @@ impl Mind {
         let occasion =
             Occasion::Candle(Closed { candle, anomalies: &anomalies, forecasts, data_state, whole });
         for (entry, rule) in &mut self.rules {
-            tell_signal(entry, &mut **rule, &occasion, instrument, &interval, cause_seq, out);
+            tell_signal(entry, &mut **rule, &occasion, instrument, interval, cause_seq, out);
         }
     }
 }
@@ -450,7 +453,7 @@ impl<S: OutputSink> OutputSink for Listening<'_, S> {
         self.out.accept(cause_seq, output);
         match output {
             Output::Candle(candle) if candle.revision == 0 && self.intelligence.minds(candle.interval) => {
-                self.intelligence.waiting = Some(Box::new(candle.clone()));
+                self.intelligence.waiting = Some(candle.clone());
             }
             Output::Gap(gap) => {
                 self.intelligence.ask_about_data(cause_seq, &Occasion::Gap(gap), self.out);

@@ -69,13 +69,18 @@ impl FixedShare {
 
     /// Takes each expert's loss.
     pub fn learn(&mut self, losses: &[f64]) {
+        let mut sum = 0.0;
         for (weight, loss) in self.weights.iter_mut().zip(losses) {
             *weight *= exp(-self.rate * loss);
+            sum += *weight;
         }
-        normalise(&mut self.weights);
-        let even = self.share / self.weights.len() as f64;
+        if !(sum > 0.0 && sum.is_finite()) {
+            normalise(&mut self.weights);
+            sum = 1.0;
+        }
+        let (even, whole) = (self.share / self.weights.len() as f64, 1.0 / sum);
         for weight in &mut self.weights {
-            *weight = (1.0 - self.share) * *weight + even;
+            *weight = (1.0 - self.share) * (*weight * whole) + even;
         }
     }
 
@@ -147,6 +152,9 @@ fn exponent(regret: f64, size: f64) -> f64 {
 /// lose by it (Freund, Schapire, Singer and Warmuth, Using and combining predictors that specialize, 1997).
 /// Whether anybody spoke.
 pub fn fill_silent(losses: &mut [f64], spoke: &[bool], weights: &[f64]) -> bool {
+    if spoke.iter().all(|&spoke| spoke) {
+        return !spoke.is_empty();
+    }
     let (mut sum, mut weight) = (0.0, 0.0);
     for ((loss, &spoke), one) in losses.iter().zip(spoke).zip(weights) {
         if spoke {

@@ -12,6 +12,7 @@ use crate::analytics::forecast::forecaster::{Course, ForecasterEntry};
 use crate::analytics::forecast::ground::{Bar, Ground};
 use crate::analytics::forecast::lane::Manner;
 use crate::analytics::forecast::panel::{MIXTURE, Panel, PanelPlan, Seat};
+use crate::analytics::forecast::slots::{Slots, put};
 use crate::analytics::rolling::state::State;
 use crate::domain::candle::{Candle, CandleState};
 use crate::domain::insight::{Forecast, InsightId, ModelScore, Outcome, Role, Target};
@@ -77,36 +78,15 @@ impl ForecastPlan {
 /// What is told of one candle.
 #[derive(Clone, Debug, Default)]
 pub struct Tellings {
-    pub outcomes: Vec<Outcome>,
-    pub forecasts: Vec<Forecast>,
+    pub outcomes: Slots<Outcome>,
+    pub forecasts: Slots<Forecast>,
     pub scores: Vec<ModelScore>,
-    names: [Names; 2],
-}
-
-/// The names that what was told of the last candle held, the first on top: what is told of the next one takes them
-/// over, for to count who holds a name, up and down, costs more than most models.
-#[derive(Clone, Debug, Default)]
-struct Names(Vec<Arc<str>>);
-
-impl Names {
-    fn take(&mut self, name: &Arc<str>) -> Arc<str> {
-        match self.0.pop() {
-            Some(kept) if Arc::ptr_eq(&kept, name) => kept,
-            _ => name.clone(),
-        }
-    }
-
-    fn keep(&mut self, names: impl DoubleEndedIterator<Item = Arc<str>>) {
-        self.0.clear();
-        self.0.extend(names.rev());
-    }
 }
 
 impl Tellings {
     pub fn clear(&mut self) {
-        let [of_outcomes, of_forecasts] = &mut self.names;
-        of_outcomes.keep(self.outcomes.drain(..).map(|outcome| outcome.model));
-        of_forecasts.keep(self.forecasts.drain(..).map(|forecast| forecast.model));
+        self.outcomes.clear();
+        self.forecasts.clear();
         self.scores.clear();
     }
 }
@@ -192,23 +172,21 @@ impl Forecasts {
         let ahead = |from: UnixNanos, k: usize| {
             UnixNanos(from.0.saturating_add(nanos.saturating_mul(i64::from(plan.horizons[k]))))
         };
-        let Tellings { outcomes, forecasts, names: [of_outcomes, of_forecasts], .. } = out;
+        let Tellings { outcomes, forecasts, .. } = out;
         for ((panel, seats), seeds) in self.panels.iter_mut().zip(&plan.panels).zip(&self.seeds) {
             let target = seats.target;
             panel.learn(&self.ground, |k, came| {
-                for model in 0..=seats.members.len() {
-                    let Some(role) = came.role(model) else { continue };
-                    outcomes.push(Outcome {
-                        id: id_of(seeds[model * horizons + k], came.made_at),
-                        interval,
-                        target,
-                        model: of_outcomes.take(plan.name(seats, model)),
-                        role,
-                        horizon: plan.horizons[k],
-                        made_at: came.made_at,
-                        target_at: ahead(came.made_at, k),
-                        actual: came.actual,
-                    });
+                for (model, role) in came.roles() {
+                    let slot = outcomes.next(|| blank_outcome(interval, target, plan.name(seats, model)));
+                    slot.id = id_of(seeds[model * horizons + k], came.made_at);
+                    slot.interval = interval;
+                    slot.target = target;
+                    put(&mut slot.model, plan.name(seats, model));
+                    slot.role = role;
+                    slot.horizon = plan.horizons[k];
+                    slot.made_at = came.made_at;
+                    slot.target_at = ahead(came.made_at, k);
+                    slot.actual = came.actual;
                 }
             });
             if target == Target::RealizedVariance {
@@ -218,25 +196,24 @@ impl Forecasts {
         for ((panel, seats), seeds) in self.panels.iter_mut().zip(&plan.panels).zip(&self.seeds) {
             let target = seats.target;
             panel.say(&self.ground, is_told, plan.all_models, |told| {
-                let saying = told.saying;
-                forecasts.push(Forecast {
-                    id: id_of(seeds[told.model * horizons + told.k], bar.close_at),
-                    interval,
-                    target,
-                    model: of_forecasts.take(plan.name(seats, told.model)),
-                    role: saying.role,
-                    horizon: plan.horizons[told.k],
-                    made_at: bar.close_at,
-                    target_at: ahead(bar.close_at, told.k),
-                    forecast: saying.forecast,
-                    lower: saying.lower,
-                    upper: saying.upper,
-                    level: LEVEL,
-                    naive: told.naive,
-                    skill: saying.skill,
-                    revision: revision.unwrap_or(0),
-                    data_state: rests_on(whole, told.warm_up),
-                });
+                let (saying, name) = (&told.saying, plan.name(seats, told.model));
+                let slot = forecasts.next(|| blank_forecast(interval, target, name));
+                slot.id = id_of(seeds[told.model * horizons + told.k], bar.close_at);
+                slot.interval = interval;
+                slot.target = target;
+                put(&mut slot.model, name);
+                slot.role = saying.role;
+                slot.horizon = plan.horizons[told.k];
+                slot.made_at = bar.close_at;
+                slot.target_at = ahead(bar.close_at, told.k);
+                slot.forecast = saying.forecast;
+                slot.lower = saying.lower;
+                slot.upper = saying.upper;
+                slot.level = LEVEL;
+                slot.naive = told.naive;
+                slot.skill = saying.skill;
+                slot.revision = revision.unwrap_or(0);
+                slot.data_state = rests_on(whole, told.warm_up);
             });
         }
         let seen = self.ground.seen();
@@ -292,6 +269,45 @@ impl Forecasts {
         self.ground.state(state);
         self.panels.iter_mut().for_each(|panel| panel.state(state));
         state.word(&mut self.whole);
+    }
+}
+
+/// What is written over, field by field.
+#[cold]
+fn blank_outcome(interval: Interval, target: Target, model: &Arc<str>) -> Outcome {
+    Outcome {
+        id: InsightId(0),
+        interval,
+        target,
+        model: model.clone(),
+        role: Role::Champion,
+        horizon: 0,
+        made_at: UnixNanos(0),
+        target_at: UnixNanos(0),
+        actual: 0.0,
+    }
+}
+
+/// Likewise.
+#[cold]
+fn blank_forecast(interval: Interval, target: Target, model: &Arc<str>) -> Forecast {
+    Forecast {
+        id: InsightId(0),
+        interval,
+        target,
+        model: model.clone(),
+        role: Role::Champion,
+        horizon: 0,
+        made_at: UnixNanos(0),
+        target_at: UnixNanos(0),
+        forecast: 0.0,
+        lower: 0.0,
+        upper: 0.0,
+        level: LEVEL,
+        naive: 0.0,
+        skill: None,
+        revision: 0,
+        data_state: DataState::Partial,
     }
 }
 
@@ -425,7 +441,7 @@ mod tests {
         let (mut came, mut lost) = (0, 0);
         for candle in walk(4_000) {
             let out = take(&mut forecasts, &plan, &candle);
-            for outcome in &out.outcomes {
+            for outcome in out.outcomes.iter() {
                 let at = waiting.iter().position(|told| told.id == outcome.id).expect("it was told, once");
                 let told = waiting.swap_remove(at);
                 assert_eq!((told.target_at, told.horizon), (outcome.target_at, outcome.horizon));
@@ -439,7 +455,7 @@ mod tests {
             }
             assert!(waiting.iter().all(|told| told.target_at > candle.close_at), "all that is due came");
             assert!(candle.state == CandleState::Traded || out.forecasts.is_empty());
-            waiting.extend(out.forecasts);
+            waiting.extend_from_slice(&out.forecasts);
         }
         assert!(came > 20_000 && lost > 50, "{came} {lost}");
     }
@@ -476,7 +492,7 @@ mod tests {
         let mut forecasts = forecasts(&plan);
         for minute in 0..600 {
             let out = take(&mut forecasts, &plan, &candle(minute, 1, CandleState::Traded, 100, 1));
-            for told in &out.forecasts {
+            for told in out.forecasts.iter() {
                 let numbers = [told.forecast, told.lower, told.upper, told.naive];
                 assert!(numbers.iter().all(|number| number.is_finite()), "{told:?}");
                 assert!(told.lower <= told.forecast && told.forecast <= told.upper, "{told:?}");

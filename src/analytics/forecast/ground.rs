@@ -11,7 +11,7 @@ use crate::analytics::rolling::sum::Sum;
 use crate::domain::candle::Candle;
 use crate::domain::insight::Target;
 use crate::domain::interval::TimeInterval;
-use crate::domain::time::UnixNanos;
+use crate::domain::time::{NANOS_PER_DAY, UnixNanos};
 
 /// A candle that did not move has a variance all the same: that of a hundredth of a basis point.
 pub const VARIANCE_FLOOR: f64 = 1e-12;
@@ -112,6 +112,9 @@ pub struct Ground {
     /// By horizon, the logarithm of the variance that is expected after the candle: said by those who forecast it, each
     /// time anew; not a number where nobody does.
     expected: Box<[f64]>,
+    /// Intervals since 1970 until the candle's close, and the day that the candle belongs to.
+    place: i64,
+    day: i64,
     /// The candle that was taken last; `None` at the beginning and after a hole.
     last: Option<Bar>,
     /// Candles taken with a candle before them, holes forgotten.
@@ -199,6 +202,8 @@ impl Ground {
             log_realized: vec![f64::NAN; horizons.len()].into(),
             leanings: [0.0; LEANINGS],
             expected: vec![f64::NAN; horizons.len()].into(),
+            place: 0,
+            day: 0,
             last: None,
             seen: 0,
             log_return: 0.0,
@@ -270,9 +275,11 @@ impl Ground {
 
     /// What many look at and what follows from the rest.
     fn work_out(&mut self) {
-        let place = self.bar().close_at.0.div_euclid(self.interval.nanos());
+        let close_at = self.bar().close_at.0;
+        self.place = close_at.div_euclid(self.interval.nanos());
+        self.day = (close_at - 1).div_euclid(NANOS_PER_DAY);
         for (begins, &horizon) in self.begins.iter_mut().zip(&self.horizons) {
-            *begins = horizon == 1 || place.rem_euclid(horizon as i64) == 0;
+            *begins = horizon == 1 || self.place.rem_euclid(horizon as i64) == 0;
         }
         for (change, &horizon) in self.changes.iter_mut().zip(&self.horizons) {
             *change = self.path.change(horizon).unwrap_or(f64::NAN);
@@ -337,6 +344,7 @@ impl Ground {
     /// # Panics
     ///
     /// Before the first candle and after a hole: nobody is asked then.
+    #[inline]
     pub fn bar(&self) -> &Bar {
         self.last.as_ref().expect("forecasters are asked once a candle was taken")
     }
@@ -365,8 +373,15 @@ impl Ground {
     }
 
     /// Whether this is one candle in so many.
+    #[inline]
     pub fn is_one_in(&self, many: i64) -> bool {
-        self.bar().close_at.0.div_euclid(self.interval.nanos()).rem_euclid(many) == 0
+        self.place.rem_euclid(many) == 0
+    }
+
+    /// The day, since 1970, that the candle taken last belongs to.
+    #[inline]
+    pub fn day(&self) -> i64 {
+        self.day
     }
 
     /// ln(close / close before).
@@ -381,6 +396,7 @@ impl Ground {
     }
 
     /// Expected of the next candle: the root of the exponentially weighted mean of squared returns.
+    #[inline]
     pub fn volatility(&self) -> f64 {
         self.variance.max(VARIANCE_FLOOR).sqrt()
     }

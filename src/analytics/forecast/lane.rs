@@ -19,7 +19,7 @@ use crate::analytics::forecast::path::wrapped;
 use crate::analytics::forecast::record::{Case, JUDGED_FROM, Record};
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::{Role, Target};
-use crate::domain::time::{NANOS_PER_DAY, UnixNanos};
+use crate::domain::time::UnixNanos;
 
 /// Weight of the newest loss of the blend.
 const BLEND_WEIGHT: f64 = 0.002;
@@ -49,24 +49,41 @@ pub struct Saying {
     pub role: Role,
 }
 
+/// What the mixture says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Mixed {
+    pub saying: Saying,
+    /// What the baseline says.
+    pub naive: f64,
+    /// Candles that all it leans on needed.
+    pub warm_up: usize,
+}
+
 /// What became of forecasts that were told.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Came {
     pub made_at: UnixNanos,
     pub actual: f64,
-    /// Two bits each: see [`Came::role`].
+    /// Two bits each: see [`Came::roles`].
     roles: u64,
 }
 
 impl Came {
-    /// As that model's forecast said it; `None`: it said nothing. The mixture stands behind the members.
-    pub fn role(&self, model: usize) -> Option<Role> {
-        match self.roles >> (2 * model) & 3 {
-            1 => Some(Role::Champion),
-            2 => Some(Role::Challenger),
-            3 => Some(Role::Online),
-            _ => None,
-        }
+    /// Whose forecasts they were, and in which role; the mixture stands behind the members.
+    #[inline]
+    pub fn roles(self) -> impl Iterator<Item = (usize, Role)> {
+        let mut left = self.roles;
+        std::iter::from_fn(move || {
+            let model = left.trailing_zeros() as usize / 2;
+            let word = left.checked_shr(2 * model as u32).unwrap_or(0) & 3;
+            left &= !(word << (2 * model % 64));
+            match word {
+                1 => Some((model, Role::Champion)),
+                2 => Some((model, Role::Challenger)),
+                3 => Some((model, Role::Online)),
+                _ => None,
+            }
+        })
     }
 }
 
@@ -98,6 +115,15 @@ struct Contest {
     baseline_loss: f64,
 }
 
+/// A member of a lane.
+#[derive(Clone, Debug)]
+struct Member {
+    /// What it said at the last candle at which targets begin.
+    open: f64,
+    bounds: Bounds,
+    record: Record,
+}
+
 /// The models of one target at one horizon.
 #[derive(Clone, Debug)]
 pub struct Lane {
@@ -109,21 +135,30 @@ pub struct Lane {
     pending: Box<[Pending]>,
     next: usize,
     len: usize,
-    /// What the members said at the last candle at which targets begin, and the blend behind them.
-    open: Box<[f64]>,
+    /// The baseline first.
+    members: Box<[Member]>,
+    /// What was told at the last candle at which targets begin, and what the blend said there.
     opened: Option<Pending>,
+    open_blend: f64,
     /// The last outcome scored, as a value.
     before: Option<f64>,
-    member_bounds: Vec<Bounds>,
-    /// Of the members, and of the mixture behind them.
-    records: Vec<Record>,
+    /// Of the mixture.
+    record: Record,
     contest: Contest,
     experts: Weights,
-    /// What the members say together of the last candle; heard each time anew.
-    blend: f64,
+    /// Of what the members say of the last candle; heard each time anew.
+    blend: Blend,
     /// Scratch.
     losses: Box<[f64]>,
     spoke: Box<[bool]>,
+}
+
+/// What the members say together, and what it rests on.
+#[derive(Clone, Copy, Debug)]
+struct Blend {
+    said: f64,
+    /// Candles that those it leans on needed, the baseline apart; 0 where it leans on none of them.
+    warm_up: usize,
 }
 
 impl Lane {
@@ -131,6 +166,11 @@ impl Lane {
     pub fn new(target: Target, horizon: usize, members: usize, manner: Manner) -> Self {
         assert!(members < MODELS_MAX, "a panel has at most {} members", MODELS_MAX - 1);
         let terms = Terms::of(target);
+        let member = |place: usize| Member {
+            open: f64::NAN,
+            bounds: Bounds::new(manner.bounds, 1, terms.reach(horizon), terms.stretch),
+            record: Record::new(terms, place == BASELINE, 1),
+        };
         Self {
             terms,
             horizon,
@@ -138,27 +178,17 @@ impl Lane {
             pending: vec![BLANK; horizon].into(),
             next: 0,
             len: 0,
-            open: vec![f64::NAN; members + 1].into(),
+            members: (0..members).map(member).collect(),
             opened: None,
+            open_blend: f64::NAN,
             before: None,
-            member_bounds: (0..members)
-                .map(|_| Bounds::new(manner.bounds, 1, terms.reach(horizon), terms.stretch))
-                .collect(),
-            records: (0..=members)
-                .map(|model| {
-                    Record::new(terms, model == BASELINE, if model == members { horizon } else { 1 })
-                })
-                .collect(),
+            record: Record::new(terms, false, horizon),
             contest: Contest::default(),
             experts: manner.mixing.among(members),
-            blend: f64::NAN,
+            blend: Blend { said: f64::NAN, warm_up: 0 },
             losses: vec![0.0; members].into(),
             spoke: vec![false; members].into(),
         }
-    }
-
-    fn members(&self) -> usize {
-        self.member_bounds.len()
     }
 
     /// Learns what the candle made known, of horizon `k`; gives back what became of what was told so long ago.
@@ -166,16 +196,17 @@ impl Lane {
         if self.len < self.horizon {
             return None;
         }
-        let then = self.pending[self.next];
-        let actual = self.terms.actual(ground, k, then.close)?;
-        let outcome = self.terms.outcome(ground, k, then.close);
+        let terms = self.terms;
+        let then = &self.pending[self.next];
+        let actual = terms.actual(ground, k, then.close)?;
+        let outcome = terms.outcome(ground, k, then.close);
+        let came = (then.roles != 0).then_some(Came { made_at: then.made_at, actual, roles: then.roles });
         if let Some(outcome) = outcome
             && then.said.is_finite()
-            && self.terms.target != Target::Direction
+            && terms.target != Target::Direction
         {
             self.bounds.learn(Place::of(actual, then.interval), (outcome - then.said) / then.scale);
-            let mixture = self.members();
-            self.records[mixture].learn_interval(actual, then.interval, day(ground));
+            self.record.learn_interval(actual, then.interval, ground.day());
         }
         if ground.begins(k) {
             if let (Some(outcome), Some(opened)) = (outcome, self.opened.take()) {
@@ -183,45 +214,49 @@ impl Lane {
             }
             self.before = Some(actual);
         }
-        (then.roles != 0).then_some(Came { made_at: then.made_at, actual, roles: then.roles })
+        came
     }
 
     /// What was said at the last beginning came to an end.
     fn score(&mut self, ground: &Ground, outcome: f64, actual: f64, opened: &Pending) {
-        let (members, terms, close) = (self.members(), self.terms, opened.close);
-        let loss_of = |said: f64, forecast: f64| terms.loss(outcome, said, opened.scale, actual / forecast);
+        let (terms, close, scale, before) = (self.terms, opened.close, opened.scale, self.before);
+        let loss_of = |said: f64, forecast: f64| terms.loss(outcome, said, scale, actual / forecast);
+        let is_interval_scored = terms.target != Target::Direction && self.scores_intervals(ground);
         // The baseline is the first one, and what is told the last.
-        let (mut baseline_loss, mut told_loss) = (f64::NAN, f64::NAN);
-        let is_interval_scored =
-            terms.target != Target::Direction && ground.is_one_in(self.interval_stride());
-        for model in 0..=members {
-            let said = if model == members { opened.said } else { self.open[model] };
+        let (mut baseline_loss, mut told) = (f64::NAN, None);
+        let scratch = self.losses.iter_mut().zip(&mut self.spoke);
+        for (place, (member, (lost, spoke))) in self.members.iter_mut().zip(scratch).enumerate() {
+            let said = member.open;
             let forecast = terms.value(said, close);
             let loss = loss_of(said, forecast);
-            if model == BASELINE {
+            if place == BASELINE {
                 baseline_loss = loss;
             }
-            told_loss = loss;
-            if model < members {
-                self.spoke[model] = loss.is_finite();
-                self.losses[model] = (loss / terms.loss_max).min(1.0);
+            if said == opened.said {
+                told = Some((forecast, loss));
             }
+            *spoke = loss.is_finite();
+            *lost = (loss / terms.loss_max).min(1.0);
             if !loss.is_finite() {
                 continue;
             }
-            let record = &mut self.records[model];
-            record.learn(&Case { actual, before: self.before, forecast, loss, baseline_loss });
-            if terms.target == Target::Price && forecast != close && actual != close {
-                record.learn_way(actual > close, forecast > close);
-            }
-            if model < members && is_interval_scored {
-                let interval = self.member_bounds[model].interval();
-                let interval = terms.bounds(ground, interval.map(|error| said + error * opened.scale), close);
-                record.learn_interval(actual, interval, day(ground));
-                self.member_bounds[model].learn(Place::of(actual, interval), (outcome - said) / opened.scale);
+            let case = Case { actual, before, forecast, loss, baseline_loss };
+            member.record.learn(&case, close);
+            if is_interval_scored {
+                let [lower, upper] = member.bounds.interval();
+                let interval = terms.bounds(ground, [said + lower * scale, said + upper * scale], close);
+                member.record.learn_interval(actual, interval, ground.day());
+                member.bounds.learn(Place::of(actual, interval), (outcome - said) / scale);
             }
         }
-        let blend = self.open[members];
+        let (forecast, told_loss) = told.unwrap_or_else(|| {
+            let forecast = terms.value(opened.said, close);
+            (forecast, loss_of(opened.said, forecast))
+        });
+        if told_loss.is_finite() {
+            self.record.learn(&Case { actual, before, forecast, loss: told_loss, baseline_loss }, close);
+        }
+        let blend = self.open_blend;
         let blend_loss =
             if blend == opened.said { told_loss } else { loss_of(blend, terms.value(blend, close)) };
         if blend_loss.is_finite() && baseline_loss.is_finite() {
@@ -236,9 +271,11 @@ impl Lane {
         }
     }
 
-    /// Candles between two at which the intervals of members are scored: a multiple of the horizon.
-    fn interval_stride(&self) -> i64 {
-        (self.horizon * INTERVALS_EVERY.div_ceil(self.horizon)) as i64
+    /// Whether the intervals of members are scored at the candle, at which targets begin: at one in so many, a multiple
+    /// of the horizon.
+    fn scores_intervals(&self, ground: &Ground) -> bool {
+        let times = INTERVALS_EVERY.div_ceil(self.horizon);
+        times == 1 || ground.is_one_in((self.horizon * times) as i64)
     }
 
     /// Whether the blend is told, and not the baseline.
@@ -249,128 +286,132 @@ impl Lane {
     /// The role that a model has now. The mixture is in charge at all times: where its members do not beat the
     /// baseline, it is the baseline that it tells.
     fn role(&self, model: usize) -> Role {
-        if model == self.members() {
-            Role::Champion
-        } else if model == BASELINE || self.records[model].is_leaned_on() {
-            Role::Online
-        } else {
-            Role::Challenger
+        match self.members.get(model) {
+            None => Role::Champion,
+            Some(member) if model == BASELINE || member.record.is_leaned_on() => Role::Online,
+            Some(_) => Role::Challenger,
         }
     }
 
-    /// Hears the members, by member, in the measure.
-    pub fn hear(&mut self, said: impl Fn(usize) -> f64) {
-        self.blend = self.mean_of(said);
+    /// Hears the members, in the measure; `warm_ups`: what each needed.
+    pub fn hear(&mut self, said: &[f64], warm_ups: &[usize]) {
+        self.blend = self.mean_of(said, warm_ups);
     }
 
     /// What they say together.
     pub fn expects(&self) -> f64 {
-        self.blend
+        self.blend.said
     }
 
     /// The mean of those that are leaned on; the baseline where there are none.
     ///
     /// The baselines of doubtful targets are hard to beat, and part of the mean; those of the others are naive.
-    fn mean_of(&self, said: impl Fn(usize) -> f64) -> f64 {
-        let (mut sum, mut weight, mut even, mut count) = (0.0, 0.0, 0.0, 0.0);
-        for (member, expert) in self.experts.of_members().iter().enumerate() {
-            let said = said(member);
-            let is_leaned_on = match member {
-                BASELINE => self.terms.is_doubtful,
-                _ => self.records[member].is_leaned_on(),
-            };
+    #[inline]
+    fn mean_of(&self, said: &[f64], warm_ups: &[usize]) -> Blend {
+        let (mut sum, mut weight, mut even, mut count, mut longest) = (0.0, 0.0, 0.0, 0.0, 0);
+        let each = self.members.iter().zip(said).zip(self.experts.of_members()).zip(warm_ups).enumerate();
+        for (place, (((member, &said), expert), &warm_up)) in each {
+            let is_leaned_on =
+                if place == BASELINE { self.terms.is_doubtful } else { member.record.is_leaned_on() };
             if is_leaned_on && said.is_finite() {
                 sum += expert * said;
                 weight += expert;
                 even += said;
                 count += 1.0;
+                if place != BASELINE {
+                    longest = longest.max(warm_up);
+                }
             }
         }
-        if weight > 1e-9 {
+        let said = if weight > 1e-9 {
             sum / weight
         } else if count > 0.0 {
             even / count
         } else {
-            said(BASELINE)
-        }
+            said[BASELINE]
+        };
+        Blend { said, warm_up: longest }
     }
 
-    /// Says what is expected over the next candles; `None` where not even the baseline knows. `said`: by member, in
-    /// the measure, as it was heard. `is_told`: somebody hears it; `all`: of the members as well.
+    /// Says what is expected over the next candles; `None` where not even the baseline knows, or nobody hears it.
+    /// `said`: by member, in the measure, as it was heard, and what each needed to warm up. `is_told`: somebody hears it; `all`:
+    /// of the members as well.
+    #[inline]
     pub fn say(
         &mut self,
         ground: &Ground,
         k: usize,
-        said: impl Fn(usize) -> f64,
+        (said, warm_ups): (&[f64], &[usize]),
         is_told: bool,
         all: bool,
-    ) -> Option<Saying> {
-        let (terms, close, members) = (self.terms, ground.bar().close, self.members());
-        let baseline = said(BASELINE);
-        let mut pending = Pending { made_at: ground.bar().close_at, close, ..BLANK };
-        let mut saying = None;
+    ) -> Option<Mixed> {
+        let terms = self.terms;
+        let (close, made_at) = (ground.bar().close, ground.bar().close_at);
+        let baseline = said[BASELINE];
+        let mut pending = Pending { made_at, close, ..BLANK };
+        let mut mixed = None;
         let blend = self.blend;
         if baseline.is_finite() {
-            let told = if self.blend_is_in_charge() { blend } else { baseline };
+            let leads = self.blend_is_in_charge();
+            let told = if leads { blend.said } else { baseline };
             let scale = terms.scale(ground, k);
             let interval = match terms.target {
-                Target::Direction => self.chance_interval(members, told),
-                _ => terms.bounds(ground, self.bounds.interval().map(|error| told + error * scale), close),
+                Target::Direction => chance_interval(&self.record, told),
+                _ => {
+                    let [lower, upper] = self.bounds.interval();
+                    terms.bounds(ground, [told + lower * scale, told + upper * scale], close)
+                }
             };
-            pending = Pending { said: told, scale, interval, ..pending };
+            pending = Pending { made_at, close, said: told, scale, interval, roles: 0 };
             if is_told {
-                let role = self.role(members);
+                let (members, role) = (self.members.len(), Role::Champion);
                 pending.roles = word_of(role) << (2 * members);
                 if all {
-                    for member in (0..members).filter(|&member| said(member).is_finite()) {
+                    for member in (0..members).filter(|&member| said[member].is_finite()) {
                         pending.roles |= word_of(self.role(member)) << (2 * member);
                     }
                 }
-                let [lower, upper] = interval;
-                let skill = self.records[members].skill();
                 let naive = self.naive(ground, k, baseline);
                 let forecast = if told == baseline { naive } else { terms.value(told, close) };
-                let [lower, upper] = [lower.min(forecast), upper.max(forecast)];
-                saying = Some(Saying { forecast, lower, upper, skill, role });
+                let [lower, upper] = interval;
+                let (lower, upper) = (lower.min(forecast), upper.max(forecast));
+                let saying = Saying { forecast, lower, upper, skill: self.record.skill(), role };
+                let leaned = if leads { blend.warm_up } else { 0 };
+                let warm_up = if leaned > 0 { leaned } else { warm_ups[BASELINE] };
+                mixed = Some(Mixed { saying, naive, warm_up });
             }
         }
         if ground.begins(k) {
             self.opened = baseline.is_finite().then_some(pending);
-            (0..members).for_each(|member| self.open[member] = said(member));
-            self.open[members] = blend;
+            self.members.iter_mut().zip(said).for_each(|(member, &said)| member.open = said);
+            self.open_blend = blend.said;
         }
         self.pending[self.next] = pending;
         self.next = wrapped(self.next + 1, self.horizon);
         self.len = (self.len + 1).min(self.horizon);
-        saying
+        mixed
     }
 
     /// What a member says, in values: as the mixture's saying, of its own.
-    pub fn saying_of(&self, ground: &Ground, k: usize, member: usize, said: f64) -> Saying {
-        let (terms, close) = (self.terms, ground.bar().close);
+    #[cold]
+    pub fn saying_of(&self, ground: &Ground, k: usize, place: usize, said: f64) -> Saying {
+        let (terms, close, member) = (self.terms, ground.bar().close, &self.members[place]);
         let scale = terms.scale(ground, k);
         let [lower, upper] = match terms.target {
-            Target::Direction => self.chance_interval(member, said),
+            Target::Direction => chance_interval(&member.record, said),
             _ => {
-                let interval = self.member_bounds[member].interval();
+                let interval = member.bounds.interval();
                 terms.bounds(ground, interval.map(|error| said + error * scale), close)
             }
         };
-        let (skill, role) = (self.records[member].skill(), self.role(member));
-        let forecast =
-            if member == BASELINE { self.naive(ground, k, said) } else { terms.value(said, close) };
+        let forecast = if place == BASELINE { self.naive(ground, k, said) } else { terms.value(said, close) };
         // By a last bit it might lie outside of what was made from its logarithm.
-        Saying { forecast, lower: lower.min(forecast), upper: upper.max(forecast), skill, role }
-    }
-
-    /// Of a chance: Wilson's, as if it had been counted in as many outcomes as were scored.
-    fn chance_interval(&self, model: usize, chance: f64) -> [f64; 2] {
-        let count = self.records[model].directions().max(JUDGED_FROM);
-        wilson((chance * count as f64).round() as u64, count, Z_90).unwrap_or([0.0, 1.0])
+        let (lower, upper) = (lower.min(forecast), upper.max(forecast));
+        Saying { forecast, lower, upper, skill: member.record.skill(), role: self.role(place) }
     }
 
     /// The baseline's word as a value: what came last, where the baseline says it again.
-    pub fn naive(&self, ground: &Ground, k: usize, said: f64) -> f64 {
+    fn naive(&self, ground: &Ground, k: usize, said: f64) -> f64 {
         let last = match self.terms.target {
             Target::RealizedVariance => ground.realized(k),
             Target::Volume | Target::TradeCount => {
@@ -383,17 +424,12 @@ impl Lane {
 
     /// Of a member, or of the mixture behind them.
     pub fn record(&self, model: usize) -> (&Record, Role) {
-        (&self.records[model], self.role(model))
+        (self.members.get(model).map_or(&self.record, |member| &member.record), self.role(model))
     }
 
     /// Whether the baseline is told in the mixture's place.
     pub fn mixture_is_demoted(&self) -> bool {
         !self.blend_is_in_charge()
-    }
-
-    /// Whether the mixture leans on the member.
-    pub fn leans_on(&self, member: usize) -> bool {
-        member != BASELINE && self.blend_is_in_charge() && self.records[member].is_leaned_on()
     }
 
     /// A hole: what was said before it has no outcome.
@@ -411,15 +447,17 @@ impl Lane {
         for back in (1..=self.len).rev() {
             self.pending[wrapped(self.next + self.horizon - back, self.horizon)].state(state);
         }
-        self.open.iter_mut().for_each(|said| state.f64(said));
+        self.members.iter_mut().for_each(|member| state.f64(&mut member.open));
+        state.f64(&mut self.open_blend);
         let mut some = self.opened.is_some();
         state.bool(&mut some);
         let mut opened = self.opened.unwrap_or(BLANK);
         opened.state(state);
         self.opened = some.then_some(opened);
         state.option_f64(&mut self.before);
-        self.member_bounds.iter_mut().for_each(|bounds| bounds.state(state));
-        self.records.iter_mut().for_each(|record| record.state(state));
+        self.members.iter_mut().for_each(|member| member.bounds.state(state));
+        self.members.iter_mut().for_each(|member| member.record.state(state));
+        self.record.state(state);
         state.word(&mut self.contest.count);
         state.f64(&mut self.contest.loss);
         state.f64(&mut self.contest.baseline_loss);
@@ -446,7 +484,14 @@ fn word_of(role: Role) -> u64 {
     }
 }
 
-/// The day that the candle taken last belongs to.
-fn day(ground: &Ground) -> i64 {
-    (ground.bar().close_at.0 - 1).div_euclid(NANOS_PER_DAY)
+/// Of a chance: Wilson's, as if it had been counted in as many outcomes as were scored.
+fn chance_interval(record: &Record, chance: f64) -> [f64; 2] {
+    let count = record.directions().max(JUDGED_FROM);
+    wilson(rounded(chance * count as f64), count, Z_90).unwrap_or([0.0, 1.0])
+}
+
+/// To the nearest whole number, up from the middle: of a number at or above 0, and without a call.
+fn rounded(number: f64) -> u64 {
+    let whole = number as i64;
+    (whole + i64::from(number - whole as f64 >= 0.5)).cast_unsigned()
 }

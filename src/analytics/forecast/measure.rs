@@ -53,6 +53,7 @@ impl Terms {
 
     /// What came over the last candles of horizon `k`, in the measure; `None`: it is not known, or of a
     /// direction there is none. `close_then`: before them.
+    #[inline]
     pub fn outcome(&self, ground: &Ground, k: usize, close_then: f64) -> Option<f64> {
         match self.target {
             Target::Price if ground.bar().close == close_then => Some(0.0),
@@ -68,6 +69,7 @@ impl Terms {
     }
 
     /// The same as a value: of a direction 1 for a rise, 0 for a fall and a half for neither.
+    #[inline]
     pub fn actual(&self, ground: &Ground, k: usize, close_then: f64) -> Option<f64> {
         match self.target {
             Target::Price => Some(ground.bar().close),
@@ -92,7 +94,8 @@ impl Terms {
     /// The bounds of an interval as values: an amount that is next to nothing may be nothing at all.
     #[inline]
     pub fn bounds(&self, ground: &Ground, measures: [f64; 2], close: f64) -> [f64; 2] {
-        let [lower, upper] = measures.map(|measure| self.value(measure, close));
+        // Not by `map`, which is a call for each.
+        let [lower, upper] = [self.value(measures[0], close), self.value(measures[1], close)];
         [if lower <= self.least(ground) { 0.0 } else { lower }, upper]
     }
 

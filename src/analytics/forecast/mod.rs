@@ -33,6 +33,7 @@ pub mod ridge;
 pub mod risk_metrics;
 pub mod rls_ar;
 pub mod seasonal_naive;
+pub mod slots;
 
 use crate::analytics::forecast::forecaster::ForecasterEntry;
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::analytics::forecast::forecaster::{Course, Forecaster, ForecasterEntry};
 use crate::analytics::forecast::ground::Ground;
-use crate::analytics::forecast::lane::{BASELINE, Came, Lane, Manner, Saying};
+use crate::analytics::forecast::lane::{Came, Lane, Manner, Saying};
 use crate::analytics::rolling::state::State;
 use crate::domain::insight::{ModelScore, Target};
 
@@ -45,8 +45,9 @@ pub struct Panel {
     warm_ups: Vec<usize>,
     /// By horizon.
     lanes: Vec<Lane>,
-    /// What members said of the last candle, by member, then by horizon.
-    said: Vec<f64>,
+    /// What members said of the last candle, by horizon, then by member; and one of them, by horizon.
+    said: Box<[f64]>,
+    row: Box<[f64]>,
 }
 
 /// What a panel tells of one horizon.
@@ -72,7 +73,8 @@ impl Panel {
             members: plan.members.iter().map(|seat| (seat.entry.build)(course)).collect(),
             warm_ups: plan.members.iter().map(|seat| seat.entry.warm_up).collect(),
             lanes: course.horizons.iter().map(lane).collect(),
-            said: vec![f64::NAN; count * course.horizons.len()],
+            said: vec![f64::NAN; count * course.horizons.len()].into(),
+            row: vec![f64::NAN; course.horizons.len()].into(),
         }
     }
 
@@ -92,13 +94,16 @@ impl Panel {
                 came(k, of);
             }
         }
-        self.said.fill(f64::NAN);
-        let horizons = self.lanes.len();
-        for (member, said) in self.members.iter_mut().zip(self.said.chunks_mut(horizons)) {
-            member.step(ground, said);
+        let count = self.members.len();
+        for (place, member) in self.members.iter_mut().enumerate() {
+            self.row.fill(f64::NAN);
+            member.step(ground, &mut self.row);
+            for (k, said) in self.row.iter().enumerate() {
+                self.said[k * count + place] = *said;
+            }
         }
         for (k, lane) in self.lanes.iter_mut().enumerate() {
-            lane.hear(|member| self.said[member * horizons + k]);
+            lane.hear(&self.said[k * count..][..count], &self.warm_ups);
         }
     }
 
@@ -109,24 +114,23 @@ impl Panel {
 
     /// Says what is expected after that candle: the mixture of each horizon, with `all` the members as well. With
     /// `is_told` false nobody hears it, and it is scored all the same.
+    #[inline]
     pub fn say(&mut self, ground: &Ground, is_told: bool, all: bool, mut tell: impl FnMut(Told)) {
         if !self.is_told_of(ground) {
             return;
         }
-        let (count, horizons) = (self.members.len(), self.lanes.len());
+        let count = self.members.len();
         for (k, lane) in self.lanes.iter_mut().enumerate() {
-            let said = |member: usize| self.said[member * horizons + k];
-            let used = (0..count).filter(|&member| lane.leans_on(member) && said(member).is_finite());
-            let warm_up = used.map(|member| self.warm_ups[member]).max().unwrap_or(self.warm_ups[BASELINE]);
-            let Some(saying) = lane.say(ground, k, said, is_told, all) else { continue };
-            let naive = lane.naive(ground, k, said(BASELINE));
-            if all {
-                for model in (0..count).filter(|&member| said(member).is_finite()) {
-                    let saying = lane.saying_of(ground, k, model, said(model));
-                    tell(Told { model, k, saying, naive, warm_up: self.warm_ups[model] });
-                }
+            let said = &self.said[k * count..][..count];
+            let Some(mixed) = lane.say(ground, k, (said, &self.warm_ups), is_told, all) else { continue };
+            for model in if all { 0 } else { count }..=count {
+                let (saying, warm_up) = match said.get(model) {
+                    None => (mixed.saying, mixed.warm_up),
+                    Some(said) if !said.is_finite() => continue,
+                    Some(&said) => (lane.saying_of(ground, k, model, said), self.warm_ups[model]),
+                };
+                tell(Told { model, k, saying, naive: mixed.naive, warm_up });
             }
-            tell(Told { model: count, k, saying, naive, warm_up });
         }
     }
 

@@ -91,8 +91,9 @@ impl Record {
         }
     }
 
-    /// Takes one outcome, and judges now and then.
-    pub fn learn(&mut self, case: &Case) {
+    /// Takes one outcome, and judges now and then. `close`: the price when it was forecast.
+    #[inline]
+    pub fn learn(&mut self, case: &Case, close: f64) {
         if !(case.loss.is_finite() && case.baseline_loss.is_finite()) {
             return;
         }
@@ -106,22 +107,23 @@ impl Record {
             Target::Direction => self.direction.learn(case.actual > 0.5, case.forecast > 0.5),
             _ => self.point.learn(case.actual, case.forecast, case.before),
         }
+        // Whether a price that was forecast moved the way that was said.
+        if self.target == Target::Price && case.forecast != close && case.actual != close {
+            self.direction.learn(case.actual > close, case.forecast > close);
+        }
         if self.scored >= JUDGED_FROM && self.scored.is_multiple_of(JUDGED_EVERY) {
             self.judge();
         }
     }
 
-    /// Whether a price that was forecast moved the way that was said.
-    pub fn learn_way(&mut self, went_up: bool, said_up: bool) {
-        self.direction.learn(went_up, said_up);
-    }
-
     /// Takes what came of an interval; `day`: of its target.
+    #[inline]
     pub fn learn_interval(&mut self, actual: f64, [lower, upper]: [f64; 2], day: i64) {
         self.interval.learn(actual, lower, upper);
         self.days.learn(day, lower <= actual && actual <= upper);
     }
 
+    #[cold]
     fn judge(&mut self) {
         // Who fell once has to be better by more than nothing, or it would rise and fall all the time; who has to
         // prove it was no luck does not rise by chance.
@@ -143,6 +145,7 @@ impl Record {
     }
 
     /// Whether the mixture may lean on it.
+    #[inline]
     pub fn is_leaned_on(&self) -> bool {
         match self.standing {
             Standing::Trusted => true,
@@ -160,6 +163,7 @@ impl Record {
     }
 
     /// Its loss by the baseline's; `None` until it is judged, or where the baseline loses nothing.
+    #[inline]
     pub fn skill(&self) -> Option<f64> {
         (self.scored >= JUDGED_FROM && self.baseline_loss > 0.0).then(|| self.loss / self.baseline_loss)
     }
@@ -230,15 +234,15 @@ mod tests {
     fn a_model_that_does_not_beat_its_baseline_is_demoted_until_it_does() {
         let mut record = Record::new(Terms::of(Target::Volume), false, 1);
         assert!(record.is_leaned_on(), "nothing speaks against it yet");
-        (0..JUDGED_FROM).for_each(|_| record.learn(&case(1.0, 1.0)));
+        (0..JUDGED_FROM).for_each(|_| record.learn(&case(1.0, 1.0), 1.0));
         assert_eq!((record.standing(), record.skill()), (Standing::Demoted, Some(1.0)));
         assert!(!record.is_leaned_on());
         while record.standing() == Standing::Demoted {
-            record.learn(&case(0.9, 1.0));
+            record.learn(&case(0.9, 1.0), 1.0);
             assert!(record.scored() < 60);
         }
         assert!(record.skill().unwrap() < BETTER_BY);
-        (0..200).for_each(|_| record.learn(&case(1.5, 1.0)));
+        (0..200).for_each(|_| record.learn(&case(1.5, 1.0), 1.0));
         assert_eq!(record.standing(), Standing::Demoted);
     }
 
@@ -248,12 +252,12 @@ mod tests {
         assert!(!record.is_leaned_on());
         // A little better on the mean, by far less than the differences scatter.
         for i in 0..100 {
-            record.learn(&case(if i % 2 == 0 { 0.0 } else { 1.98 }, 1.0));
+            record.learn(&case(if i % 2 == 0 { 0.0 } else { 1.98 }, 1.0), 1.0);
         }
         assert!(record.skill().unwrap() < 1.0);
         assert_eq!(record.standing(), Standing::Demoted);
         for i in 0..100 {
-            record.learn(&case(if i % 2 == 0 { 0.6 } else { 0.7 }, 1.0));
+            record.learn(&case(if i % 2 == 0 { 0.6 } else { 0.7 }, 1.0), 1.0);
         }
         assert_eq!(record.standing(), Standing::Trusted);
     }

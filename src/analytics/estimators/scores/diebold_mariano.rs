@@ -99,6 +99,20 @@ struct Further {
     last: Window,
 }
 
+impl Further {
+    /// `count`: of the differences before it.
+    #[cold]
+    fn learn(&mut self, difference: f64, count: u64) {
+        for (product, before) in self.products.iter_mut().zip(self.last.iter().rev()) {
+            *product += difference * before;
+        }
+        self.last.push(difference);
+        if let Some(place) = self.first.get_mut(count as usize) {
+            *place = difference;
+        }
+    }
+}
+
 impl DieboldMariano {
     /// `horizon`: steps over which differences hang together, at least 1; 1 where targets do not overlap.
     pub fn new(horizon: usize, lags: Lags) -> Self {
@@ -111,6 +125,7 @@ impl DieboldMariano {
     }
 
     /// Takes the two losses of one outcome; passed over where their difference is not finite.
+    #[inline]
     pub fn learn(&mut self, first: f64, second: f64) {
         let difference = first - second;
         if !difference.is_finite() {
@@ -118,13 +133,7 @@ impl DieboldMariano {
         }
         self.squares += difference * difference;
         if let Some(further) = &mut self.further {
-            for (product, before) in further.products.iter_mut().zip(further.last.iter().rev()) {
-                *product += difference * before;
-            }
-            further.last.push(difference);
-            if let Some(place) = further.first.get_mut(self.count as usize) {
-                *place = difference;
-            }
+            further.learn(difference, self.count);
         }
         self.count += 1;
         self.sum += difference;

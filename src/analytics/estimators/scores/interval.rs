@@ -9,6 +9,7 @@ use crate::analytics::estimators::scores::point::mean;
 use crate::analytics::rolling::state::State;
 
 /// The loss of forecasting `quantile` for the level that a share `level` should lie below.
+#[inline]
 pub fn pinball(actual: f64, quantile: f64, level: f64) -> f64 {
     let error = actual - quantile;
     if error >= 0.0 { level * error } else { (level - 1.0) * error }
@@ -16,14 +17,26 @@ pub fn pinball(actual: f64, quantile: f64, level: f64) -> f64 {
 
 /// Width, and `2 / (1 - level)` for each unit by which the outcome lies outside.
 pub fn winkler(actual: f64, lower: f64, upper: f64, level: f64) -> f64 {
-    let outside = (lower - actual).max(0.0) + (actual - upper).max(0.0);
-    (upper - lower) + 2.0 / (1.0 - level) * outside
+    fined(actual, lower, upper, fine(level))
+}
+
+fn fine(level: f64) -> f64 {
+    2.0 / (1.0 - level)
+}
+
+#[inline]
+fn fined(actual: f64, lower: f64, upper: f64, fine: f64) -> f64 {
+    // Plain comparisons: `max` would look for what is no number too.
+    let above_zero = |number: f64| if number > 0.0 { number } else { 0.0 };
+    (upper - lower) + fine * (above_zero(lower - actual) + above_zero(actual - upper))
 }
 
 /// Sums over intervals of one level.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IntervalScore {
-    level: f64,
+    /// Share below the lower bound, and below the upper one; the fine for each unit outside.
+    below: [f64; 2],
+    fine: f64,
     count: u64,
     inside: u64,
     winkler: f64,
@@ -35,20 +48,29 @@ impl IntervalScore {
     /// `level`: share of outcomes that should lie inside, above 0 and below 1.
     pub fn new(level: f64) -> Self {
         assert!(level > 0.0 && level < 1.0, "an interval's level is a share");
-        Self { level, count: 0, inside: 0, winkler: 0.0, lower_pinball: 0.0, upper_pinball: 0.0 }
+        Self {
+            below: [(1.0 - level) / 2.0, (1.0 + level) / 2.0],
+            fine: fine(level),
+            count: 0,
+            inside: 0,
+            winkler: 0.0,
+            lower_pinball: 0.0,
+            upper_pinball: 0.0,
+        }
     }
 
     /// Takes what came and the interval it had been given; one with a bound that is not finite counts as
     /// nothing: its width has no mean.
+    #[inline]
     pub fn learn(&mut self, actual: f64, lower: f64, upper: f64) {
         if !(actual.is_finite() && lower.is_finite() && upper.is_finite()) {
             return;
         }
         self.count += 1;
         self.inside += u64::from(lower <= actual && actual <= upper);
-        self.winkler += winkler(actual, lower, upper, self.level);
-        self.lower_pinball += pinball(actual, lower, (1.0 - self.level) / 2.0);
-        self.upper_pinball += pinball(actual, upper, (1.0 + self.level) / 2.0);
+        self.winkler += fined(actual, lower, upper, self.fine);
+        self.lower_pinball += pinball(actual, lower, self.below[0]);
+        self.upper_pinball += pinball(actual, upper, self.below[1]);
     }
 
     pub fn count(&self) -> u64 {
@@ -99,13 +121,19 @@ impl CoverageByDay {
     }
 
     /// `day`: any numbering that rises.
+    #[inline]
     pub fn learn(&mut self, day: i64, is_inside: bool) {
         if day != self.day {
-            (self.days, self.range) = self.with_today();
-            (self.day, self.count, self.inside) = (day, 0, 0);
+            self.begin(day);
         }
         self.count += 1;
         self.inside += u64::from(is_inside);
+    }
+
+    #[cold]
+    fn begin(&mut self, day: i64) {
+        (self.days, self.range) = self.with_today();
+        (self.day, self.count, self.inside) = (day, 0, 0);
     }
 
     fn with_today(&self) -> (u64, [f64; 2]) {

@@ -26,6 +26,7 @@ pub struct PointScore {
 impl PointScore {
     /// Takes what came, what had been forecast, and what came before it (`None` for the first): the mean
     /// size of the changes is what MASE measures in.
+    #[inline]
     pub fn learn(&mut self, actual: f64, forecast: f64, before: Option<f64>) {
         let error = (actual - forecast).abs();
         if !error.is_finite() {
