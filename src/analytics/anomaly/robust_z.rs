@@ -60,8 +60,8 @@ impl Channel {
     /// How far the value is from those before it; a finding where that is seldom.
     fn observe(&mut self, channel: &'static str, floor: f64, both_ways: bool, value: f64) -> Option<Finding> {
         let known = self.window.len();
-        let before =
-            self.window.median().zip(self.window.median().and_then(|m| self.window.median_distance(m)));
+        let median = self.window.median();
+        let before = median.zip(median.and_then(|median| self.window.median_distance(median)));
         self.window.push(value);
         let (median, mad) = before?;
         let z = (value - median) / (CONSISTENCY * mad).max(floor);

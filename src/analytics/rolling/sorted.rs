@@ -14,13 +14,16 @@ pub struct SortedWindow {
     arrived: VecDeque<f64>,
     /// The same, ascending.
     sorted: Vec<f64>,
+    /// How many of the smaller half of distances lay below the center last time: the next search begins there, and finds
+    /// the same wherever it begins.
+    lows: usize,
 }
 
 impl SortedWindow {
     /// `capacity`: at least 1.
     pub fn new(capacity: usize) -> Self {
         assert!(capacity > 0, "a window holds at least one value");
-        Self { capacity, arrived: VecDeque::new(), sorted: Vec::new() }
+        Self { capacity, arrived: VecDeque::new(), sorted: Vec::new(), lows: 0 }
     }
 
     /// Takes a finite value; the oldest goes once the window is full.
@@ -71,26 +74,44 @@ impl SortedWindow {
     /// Median of the distances to `center`; `None` without values.
     ///
     /// The values below the center and those above it are two ascending lists of distances: how many of either are
-    /// among the smaller half is found by halving.
-    pub fn median_distance(&self, center: f64) -> Option<f64> {
+    /// among the smaller half is found by steps that double, from where it was last time, and by halving what lies between.
+    pub fn median_distance(&mut self, center: f64) -> Option<f64> {
         let n = self.sorted.len();
         if n == 0 {
             return None;
         }
-        let middle = self.sorted.partition_point(|&value| value < center);
+        let middle = self.below(center);
         let low = |i: usize| center - self.sorted[middle - 1 - i];
         let high = |j: usize| self.sorted[middle + j] - center;
         // The smallest `count` distances are `lows` from below and all others from above.
         let count = n / 2 + 1;
         let (mut lows, mut most) = (count.saturating_sub(n - middle), middle.min(count));
+        let goes_further = |at: usize| low(at) <= high(count - at - 1);
+        let (begin, mut step) = (self.lows.clamp(lows, most), 1);
+        if begin < most && goes_further(begin) {
+            lows = begin + 1;
+            while lows + step < most && goes_further(lows + step) {
+                lows += step + 1;
+                step *= 2;
+            }
+            most = most.min(lows + step);
+        } else {
+            most = begin;
+            while most >= lows + step && !goes_further(most - step) {
+                most -= step;
+                step *= 2;
+            }
+            lows = lows.max((most + 1).saturating_sub(step));
+        }
         while lows < most {
             let half = lows.midpoint(most);
-            if low(half) <= high(count - half - 1) {
+            if goes_further(half) {
                 lows = half + 1;
             } else {
                 most = half;
             }
         }
+        self.lows = lows;
         let highs = count - lows;
         let [last_low, last_high] = [from_end(low, lows, 1), from_end(high, highs, 1)];
         let last = last_low.max(last_high);
@@ -103,6 +124,15 @@ impl SortedWindow {
             from_end(high, highs, 2).max(last_low)
         };
         Some((before_last + last) / 2.0)
+    }
+
+    /// How many values lie below: looked for in the middle first, where the median has its place.
+    #[inline]
+    fn below(&self, center: f64) -> usize {
+        let half = self.sorted.len() / 2;
+        let is_here =
+            self.sorted[half] >= center && half.checked_sub(1).is_none_or(|at| self.sorted[at] < center);
+        if is_here { half } else { self.sorted.partition_point(|&value| value < center) }
     }
 
     /// Visits every word of mutable state.
@@ -142,7 +172,7 @@ mod tests {
     proptest! {
         #[test]
         fn medians_are_those_of_the_last_values(
-            values in prop::collection::vec(-8i32..8, 0..60), capacity in 1usize..12, center in -9i32..9,
+            values in prop::collection::vec(-30i32..30, 0..120), capacity in 1usize..60, center in -31i32..31,
         ) {
             let mut window = SortedWindow::new(capacity);
             let values: Vec<f64> = values.into_iter().map(f64::from).collect();
