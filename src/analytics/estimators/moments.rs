@@ -116,7 +116,8 @@ impl EwMoments {
 #[inline]
 pub fn weight_of_newest(least: f64, seen: u64) -> f64 {
     // A branch that is nearly always taken one way costs less than a division.
-    if seen as f64 * least >= 1.0 { least } else { 1.0 / seen as f64 }
+    let seen = seen.cast_signed() as f64;
+    if seen * least >= 1.0 { least } else { 1.0 / seen }
 }
 
 #[cfg(test)]

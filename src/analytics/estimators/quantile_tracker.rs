@@ -48,10 +48,16 @@ impl QuantileTracker {
         self.quantile += pace * self.step * (f64::from(u8::from(was_above)) - self.miss);
     }
 
-    /// Holds the quantile between two bounds.
+    /// Holds the quantile at or below a bound.
     #[inline]
-    pub fn hold(&mut self, least: f64, most: f64) {
-        self.quantile = self.quantile.clamp(least, most);
+    pub fn hold_below(&mut self, most: f64) {
+        self.quantile = if self.quantile > most { most } else { self.quantile };
+    }
+
+    /// Holds the quantile at or above a bound.
+    #[inline]
+    pub fn hold_above(&mut self, least: f64) {
+        self.quantile = if self.quantile < least { least } else { self.quantile };
     }
 
     /// Visits every word of mutable state.

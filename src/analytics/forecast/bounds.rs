@@ -175,8 +175,8 @@ impl Trackers {
         self.lower.answer(place != Place::Below, pace);
         self.upper.answer(place == Place::Above, pace);
         // What is forecast lies in its own interval, whatever was learnt.
-        self.lower.hold(f64::NEG_INFINITY, 0.0);
-        self.upper.hold(0.0, f64::INFINITY);
+        self.lower.hold_below(0.0);
+        self.upper.hold_above(0.0);
     }
 }
 

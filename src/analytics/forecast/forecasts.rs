@@ -95,6 +95,8 @@ impl Tellings {
 pub struct Forecasts {
     interval: Interval,
     nanos: i64,
+    /// By horizon, in nanoseconds.
+    spans: Box<[i64]>,
     ground: Ground,
     panels: Vec<Panel>,
     /// By panel, then by model, then by horizon: what ids are made from.
@@ -128,7 +130,10 @@ impl Forecasts {
             };
             models.flat_map(of).collect()
         });
-        Some(Self { interval, nanos: time.nanos(), seeds: seeds.collect(), panels, ground, whole: 0 })
+        let nanos = time.nanos();
+        let span = |&horizon: &u32| nanos.saturating_mul(i64::from(horizon));
+        let spans = plan.horizons.iter().map(span).collect();
+        Some(Self { interval, nanos, spans, seeds: seeds.collect(), panels, ground, whole: 0 })
     }
 
     /// Takes the next candle, and adds to `out` what follows from it.
@@ -166,12 +171,11 @@ impl Forecasts {
             return;
         }
         self.whole = self.whole.saturating_add(1);
-        let (whole, nanos, interval) = (self.whole, self.nanos, self.interval);
+        let (whole, interval) = (self.whole, self.interval);
         let is_told = revision.is_some() && self.ground.seen() >= SPEAKS_FROM;
         let horizons = plan.horizons.len();
-        let ahead = |from: UnixNanos, k: usize| {
-            UnixNanos(from.0.saturating_add(nanos.saturating_mul(i64::from(plan.horizons[k]))))
-        };
+        let spans = &*self.spans;
+        let ahead = |from: UnixNanos, k: usize| UnixNanos(from.0.saturating_add(spans[k]));
         let Tellings { outcomes, forecasts, .. } = out;
         for ((panel, seats), seeds) in self.panels.iter_mut().zip(&plan.panels).zip(&self.seeds) {
             let target = seats.target;

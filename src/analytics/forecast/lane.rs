@@ -236,7 +236,8 @@ impl Lane {
                 told = Some((forecast, loss));
             }
             *spoke = loss.is_finite();
-            *lost = (loss / terms.loss_max).min(1.0);
+            let share = loss / terms.loss_max;
+            *lost = if share < 1.0 { share } else { 1.0 };
             if !loss.is_finite() {
                 continue;
             }
@@ -374,7 +375,8 @@ impl Lane {
                 let naive = self.naive(ground, k, baseline);
                 let forecast = if told == baseline { naive } else { terms.value(told, close) };
                 let [lower, upper] = interval;
-                let (lower, upper) = (lower.min(forecast), upper.max(forecast));
+                let lower = if lower < forecast { lower } else { forecast };
+                let upper = if upper > forecast { upper } else { forecast };
                 let saying = Saying { forecast, lower, upper, skill: self.record.skill(), role };
                 let leaned = if leads { blend.warm_up } else { 0 };
                 let warm_up = if leaned > 0 { leaned } else { warm_ups[BASELINE] };

@@ -5,7 +5,7 @@
 
 use std::f64::consts::LN_2;
 
-use crate::analytics::estimators::elementary::{exp, ln};
+use crate::analytics::estimators::elementary::{exp, exp_both, ln};
 use crate::analytics::forecast::ground::{FlowKind, Ground};
 use crate::domain::insight::Target;
 
@@ -94,8 +94,14 @@ impl Terms {
     /// The bounds of an interval as values: an amount that is next to nothing may be nothing at all.
     #[inline]
     pub fn bounds(&self, ground: &Ground, measures: [f64; 2], close: f64) -> [f64; 2] {
-        // Not by `map`, which is a call for each.
-        let [lower, upper] = [self.value(measures[0], close), self.value(measures[1], close)];
+        let (lower, upper) = match self.target {
+            Target::RealizedVariance | Target::Volume | Target::TradeCount => {
+                exp_both(measures[0], measures[1])
+            }
+            Target::Price | Target::Direction => {
+                (self.value(measures[0], close), self.value(measures[1], close))
+            }
+        };
         [if lower <= self.least(ground) { 0.0 } else { lower }, upper]
     }
 

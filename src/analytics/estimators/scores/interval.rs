@@ -63,11 +63,12 @@ impl IntervalScore {
     /// nothing: its width has no mean.
     #[inline]
     pub fn learn(&mut self, actual: f64, lower: f64, upper: f64) {
-        if !(actual.is_finite() && lower.is_finite() && upper.is_finite()) {
+        // Nothing but what is no number, or beyond all, is not 0 times 0.
+        if actual * 0.0 + lower * 0.0 + upper * 0.0 != 0.0 {
             return;
         }
         self.count += 1;
-        self.inside += u64::from(lower <= actual && actual <= upper);
+        self.inside += u64::from((lower <= actual) & (actual <= upper));
         self.winkler += fined(actual, lower, upper, self.fine);
         self.lower_pinball += pinball(actual, lower, self.below[0]);
         self.upper_pinball += pinball(actual, upper, self.below[1]);
