@@ -3,7 +3,7 @@
 //!
 //! `candles` feeds ready one-minute candles to a pipeline without models, with those of the default configuration,
 //! and with all of the catalogue but the three that are priced apart (half-space trees, run lengths, forests of cuts),
-//! without rules and with them.
+//! each without rules and with them.
 //! What models cost is the difference from the first, by candle and by horizon. `trades` feeds the trades of
 //! a market that trades fifty times a second: what its models cost a trade is what one-minute candles cost,
 //! spread over the three thousand trades of a candle, and what features gather trade by trade. `algorithms` runs
@@ -145,8 +145,9 @@ fn settings(flags: &[FlagSetting]) -> Settings {
     Config::load(None, &all).unwrap().engine.settings()
 }
 
-/// No models at all; those of the default configuration; all but those that are priced apart, and the rules too.
-fn plans() -> [(&'static str, Settings); 4] {
+/// No models at all; those of the default configuration, without its rules and with them; all but those that are priced
+/// apart, and the rules too.
+fn plans() -> [(&'static str, Settings); 5] {
     let joined = |names: Vec<&str>| names.join(",");
     let detectors = DETECTORS.iter().map(|entry| entry.name).filter(|name| !APART.contains(name));
     let models = [
@@ -159,6 +160,7 @@ fn plans() -> [(&'static str, Settings); 4] {
         .map(|key| (key, "", String::new()));
     [
         ("without models", settings(&none)),
+        ("default set without rules", settings(&no_rules)),
         ("default set", settings(&[])),
         ("all but trees, run lengths and forest", settings(&[&models[..], &no_rules].concat())),
         ("and all rules", settings(&[&models[..], &rules].concat())),
