@@ -12,7 +12,9 @@ use crate::domain::interval::Interval;
 use crate::domain::output::{Gap, IndicatorSnapshot, Output, OutputSink};
 use crate::domain::shape::{self, Label};
 use crate::domain::time::UnixNanos;
-use crate::replay::results::row::{Key, Table, encode_candle, encode_gap, encode_indicator, origin_position};
+use crate::replay::results::row::{
+    INSIGHTS_MAX, Key, Table, encode_candle, encode_gap, encode_indicator, origin_position,
+};
 use crate::replay::roster::InstrumentIndex;
 use crate::replay::sorter::{Sorter, SorterError};
 
@@ -34,7 +36,7 @@ pub struct Collector {
 /// What the insights of one instrument need: its name, and how many of each table there were.
 struct Insights {
     label: Label,
-    told: [u16; 3],
+    told: [u32; 3],
 }
 
 /// The intervals of a run in the order of the files: byte order of their texts.
@@ -133,7 +135,7 @@ impl Collector {
             table: Table::Indicators,
             interval,
             moment: snapshot.open_at.0,
-            position: snapshot.position as u16,
+            position: snapshot.position as u32,
         };
         self.push(key, |out| encode_indicator(snapshot.revision, snapshot.data_state, snapshot.values, out));
     }
@@ -150,7 +152,7 @@ impl Collector {
         let Insights { label, told } = insights.expect("instruments are named before models run");
         let told = &mut told[table as usize - Table::Anomalies as usize];
         let key = Key { instrument, table, interval: 0, moment: at.0, position: *told };
-        *told = told.wrapping_add(1);
+        *told = (*told + 1) % INSIGHTS_MAX;
         if self.failed.is_none()
             && let Err(error) = self.sorter.push_with(key.pack(), |out| {
                 out.push(b'{');

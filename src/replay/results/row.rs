@@ -37,8 +37,23 @@ pub struct Key {
     /// `open_at`; of gaps the id; of insights `exchange_at` or `made_at`.
     pub moment: i64,
     /// Of the indicator in the configured list; of candles the origin; of insights how many of the
-    /// instrument were told before, modulo 2^16: it keeps those of one moment in order.
-    pub position: u16,
+    /// instrument were told before, modulo [`INSIGHTS_MAX`]: it keeps those of one moment in order.
+    pub position: u32,
+}
+
+/// Insights of one instrument and table that are numbered before numbers begin anew: more than a disk holds.
+pub const INSIGHTS_MAX: u32 = 1 << INSIGHT_BITS;
+
+const POSITION_BITS: u32 = 21;
+const INTERVAL_BITS: u32 = 8;
+/// Insights have no interval, and speak of no moment before 1970: they have room for longer numbers.
+const INSIGHT_BITS: u32 = POSITION_BITS + INTERVAL_BITS + 1;
+const TABLE_SHIFT: u32 = 96 - 3;
+
+impl Table {
+    fn is_of_insights(self) -> bool {
+        matches!(self, Self::Anomalies | Self::Forecasts | Self::Signals)
+    }
 }
 
 impl Key {
@@ -53,18 +68,20 @@ impl Key {
             Table::Forecasts => 4,
             Table::Signals => 5,
         };
+        let above = (u128::from(self.instrument.0) << 96) | (table << TABLE_SHIFT);
+        let position = u128::from(self.position);
+        if self.table.is_of_insights() {
+            return above | (u128::from(self.moment.max(0).cast_unsigned()) << INSIGHT_BITS) | position;
+        }
         // The flipped sign bit puts negative moments before positive ones.
-        let moment = (self.moment as u64) ^ (1 << 63);
-        (u128::from(self.instrument.0) << 96)
-            | (table << 88)
-            | (u128::from(self.interval) << 80)
-            | (u128::from(moment) << 16)
-            | u128::from(self.position)
+        let moment = self.moment.cast_unsigned() ^ (1 << 63);
+        let interval = u128::from(self.interval) << (POSITION_BITS + 64);
+        above | interval | (u128::from(moment) << POSITION_BITS) | position
     }
 
     #[inline]
     pub fn unpack(key: u128) -> Self {
-        let table = match (key >> 88) as u8 {
+        let table = match (key >> TABLE_SHIFT) as u8 & 7 {
             0 => Table::Candles,
             1 => Table::Indicators,
             2 => Table::Gaps,
@@ -72,17 +89,28 @@ impl Key {
             4 => Table::Forecasts,
             _ => Table::Signals,
         };
+        let instrument = InstrumentIndex((key >> 96) as u32);
+        if table.is_of_insights() {
+            let moment = ((key >> INSIGHT_BITS) as u64 & (u64::MAX >> 1)).cast_signed();
+            return Self {
+                instrument,
+                table,
+                interval: 0,
+                moment,
+                position: key as u32 & (INSIGHTS_MAX - 1),
+            };
+        }
         Self {
-            instrument: InstrumentIndex((key >> 96) as u32),
+            instrument,
             table,
-            interval: (key >> 80) as u8,
-            moment: ((key >> 16) as u64 ^ (1 << 63)) as i64,
-            position: key as u16,
+            interval: (key >> (POSITION_BITS + 64)) as u8,
+            moment: ((key >> POSITION_BITS) as u64 ^ (1 << 63)).cast_signed(),
+            position: key as u32 & ((1 << POSITION_BITS) - 1),
         }
     }
 }
 
-pub fn origin_position(origin: Origin) -> u16 {
+pub fn origin_position(origin: Origin) -> u32 {
     match origin {
         Origin::Trades => 0,
         Origin::Venue => 1,
@@ -168,7 +196,7 @@ pub fn decode_candle(key: Key, interval: Interval, bytes: &[u8]) -> Option<Candl
         if has(HAS_TAKER_BUY_QUOTE_VOLUME) { Some(read_amount(&mut rest)?) } else { None };
     let state = [CandleState::Traded, CandleState::Empty, CandleState::Partial, CandleState::Unknown]
         [flags as usize & 3];
-    let origin = *[Origin::Trades, Origin::Venue, Origin::File].get(usize::from(key.position))?;
+    let origin = *[Origin::Trades, Origin::Venue, Origin::File].get(key.position as usize)?;
     let candle = Candle {
         interval,
         open_at: UnixNanos(key.moment),
@@ -408,7 +436,8 @@ mod tests {
     }
 
     fn key() -> impl Strategy<Value = Key> {
-        (0u32..3, table(), 0u8..3, prop_oneof![-2i64..3, any::<i64>()], 0u16..3).prop_map(
+        let position = prop_oneof![0u32..3, 65_534u32..65_538];
+        (0u32..3, table(), 0u8..3, prop_oneof![-2i64..3, any::<i64>()], position).prop_map(
             |(instrument, table, interval, moment, position)| Key {
                 instrument: InstrumentIndex(instrument),
                 table,
@@ -419,9 +448,25 @@ mod tests {
         )
     }
 
+    fn insight_key() -> impl Strategy<Value = Key> {
+        let table = prop::sample::select(vec![Table::Anomalies, Table::Forecasts, Table::Signals]);
+        let moment = prop_oneof![0i64..3, 0..=i64::MAX, Just(i64::MAX)];
+        let position = prop_oneof![0u32..3, 65_534u32..65_538, INSIGHTS_MAX - 2..INSIGHTS_MAX];
+        (0u32..3, table, moment, position).prop_map(|(instrument, table, moment, position)| Key {
+            instrument: InstrumentIndex(instrument),
+            table,
+            interval: 0,
+            moment,
+            position,
+        })
+    }
+
     proptest! {
         #[test]
-        fn keys_order_as_their_fields(a in key(), b in key()) {
+        fn keys_order_as_their_fields(
+            a in prop_oneof![key(), insight_key()],
+            b in prop_oneof![key(), insight_key()],
+        ) {
             prop_assert_eq!(a.cmp(&b), a.pack().cmp(&b.pack()));
             prop_assert_eq!(Key::unpack(a.pack()), a);
         }

@@ -281,7 +281,7 @@ impl Writer {
                 self.candles_of = Some(key.interval);
                 self.stretches.iter_mut().for_each(Stretches::clear);
             }
-            let stretches = &mut self.stretches[usize::from(key.position)];
+            let stretches = &mut self.stretches[key.position as usize];
             stands &= !stretches.supersede(candle.close_at, row.told);
             stretches.observe(candle.open_at, candle.close_at, row.told);
         }
@@ -306,7 +306,7 @@ impl Writer {
             return Ok(Some(()));
         }
         let Some(prefix) = self.prefixes.get(usize::from(key.interval)) else { return Ok(None) };
-        let Some(labels) = self.labels.get(usize::from(key.position)) else { return Ok(None) };
+        let Some(labels) = self.labels.get(key.position as usize) else { return Ok(None) };
         let Some((revision, data_state, values)) = decode_indicator(&self.pending) else { return Ok(None) };
         if self.head_of != Some((key.interval, key.moment)) {
             self.head_of = Some((key.interval, key.moment));
