@@ -5,12 +5,13 @@
 //! order in which inputs were named never matters.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::domain::event::{Event, ReadyCandle};
+use crate::domain::fields::shown;
 use crate::domain::frame::{FrameParserEntry, TradeKind};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::TimeInterval;
@@ -18,11 +19,11 @@ use crate::domain::output::Position;
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::Venue;
 use crate::replay::beginning::Beginning;
-use crate::replay::decoder::{Batch, Facts, FormatEntry, Listed, Stream, happened_at};
+use crate::replay::decoder::{Batch, Facts, FormatEntry, Listed, SHOWN_LINE_CHARS, Stream, happened_at};
 use crate::replay::formats::{AUTO, choose, journal, names};
 use crate::replay::grouping::batch_len;
-use crate::replay::lines::Part;
-use crate::replay::quarantine::Quarantine;
+use crate::replay::lines::{Line, Part};
+use crate::replay::quarantine::{Place, Quarantine};
 use crate::replay::recording::{Entry, FILES_MAX, InputError, file_and_line, position};
 use crate::replay::roster::{InstrumentIndex, Roster};
 use crate::replay::source::{Feed, Source, sample};
@@ -217,9 +218,9 @@ impl Inputs {
 
     /// Counts an event that a pipeline refused as a skipped line, and writes it down.
     pub fn quarantine(&mut self, at: Position, reason: &str) -> Result<(), InputError> {
-        let (file, line) = file_and_line(at);
-        let name = self.recordings.get(usize::from(file)).map_or("", |recording| recording.part.name());
-        self.quarantine.take(name, line, reason, "", self.lines_read)
+        let place = file_and_line(at);
+        let name = self.recordings.get(usize::from(place.0)).map_or("", |recording| recording.part.name());
+        self.quarantine.take_textless(name, place, reason, self.lines_read)
     }
 
     /// File and line of an event.
@@ -263,9 +264,22 @@ impl Inputs {
         &self.notes
     }
 
-    /// Flushes what was quarantined. To be called once, at the end.
+    /// Completes what was quarantined. To be called once, at the end.
     pub fn finish(&mut self) -> Result<(), InputError> {
-        self.quarantine.finish()
+        let wanted: BTreeSet<Place> = self.quarantine.textless().collect();
+        let mut texts = BTreeMap::new();
+        for (rank, recording) in self.recordings.iter().enumerate() {
+            let of_recording = |line| (rank as u16, line);
+            let lines = wanted.range(of_recording(0)..=of_recording(u64::MAX)).map(|(_, line)| *line);
+            let lines: Vec<u64> = lines.collect();
+            if !lines.is_empty() && recording.part.journal().is_none() {
+                texts_of(&recording.part, &lines, |line, text| _ = texts.insert(of_recording(line), text))?;
+            }
+        }
+        if texts.is_empty() {
+            return self.quarantine.finish();
+        }
+        self.quarantine.fill_in(&texts)
     }
 
     /// Opens a recording whose turn has come, and loads a batch where the last was used up; `false`: it has ended.
@@ -428,6 +442,21 @@ impl Inputs {
         }
         Ok(())
     }
+}
+
+/// Reads a text again for the sake of these lines, ascending.
+fn texts_of(part: &Part, lines: &[u64], mut each: impl FnMut(u64, String)) -> Result<(), InputError> {
+    let mut text = part.open(Arc::default())?;
+    let mut wanted = lines.iter().copied().peekable();
+    while wanted.peek().is_some() {
+        let number = text.number() + 1;
+        let Some(line) = text.next_line()? else { break };
+        if wanted.next_if_eq(&number).is_some() {
+            let (Line::Text(line) | Line::TooLong(line)) = line;
+            each(number, shown(line, SHOWN_LINE_CHARS));
+        }
+    }
+    Ok(())
 }
 
 fn facts<'a>(part: &'a Part, options: &'a Options, raw_instruments: &'a [Instrument]) -> Facts<'a> {
