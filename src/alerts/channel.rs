@@ -1,6 +1,6 @@
 //! The channels: how an alert becomes a request, and what an answer means.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -12,6 +12,7 @@ use sha2::Sha256;
 use crate::alerts::config::ChannelConfig;
 use crate::alerts::notification::Notification;
 use crate::domain::time::UnixNanos;
+use crate::runtime::retry_after::wait_of;
 
 /// A request to be posted.
 #[derive(Debug)]
@@ -109,26 +110,15 @@ fn secret_bytes(text: &str) -> Vec<u8> {
         .unwrap_or_else(|| text.as_bytes().to_vec())
 }
 
-/// What the status of an answer means. `retry_after`: as the header says it, in seconds or as a date (RFC 9110,
-/// section 10.2.3), of which `now` is subtracted.
+/// What the status of an answer means. `retry_after`: as the header says it.
 pub fn answer(status: u16, retry_after: Option<&str>, now: UnixNanos) -> Answer {
-    let after = retry_after.and_then(|text| wait_of(text.trim(), now));
+    let after = retry_after.and_then(|text| wait_of(text, now));
     match status {
         200..=299 => Answer::Taken,
         408 | 425 | 429 | 500..=599 => Answer::Again { after, why: format!("answered {status}") },
         // Moved, forbidden, gone: who configured it has to look.
         _ => Answer::Refused(format!("answered {status}")),
     }
-}
-
-/// A date that has passed is no time to wait.
-fn wait_of(text: &str, now: UnixNanos) -> Option<Duration> {
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = httpdate::parse_http_date(text).ok()?.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-    let now = Duration::from_nanos(u64::try_from(now.0).unwrap_or_default());
-    Some(at.saturating_sub(now))
 }
 
 #[cfg(test)]
@@ -154,13 +144,7 @@ mod tests {
         let check = |status, retry_after, expected| assert_eq!(answer(status, retry_after, now), expected);
         check(204, None, Answer::Taken);
         check(429, Some(" 7 "), again(Some(7), 429));
-        for date in
-            ["Wed, 21 Oct 2026 07:28:00 GMT", "Wednesday, 21-Oct-26 07:28:00 GMT", "Wed Oct 21 07:28:00 2026"]
-        {
-            check(503, Some(date), again(Some(60), 503));
-        }
-        check(429, Some("Wed, 21 Oct 2026 07:26:00 GMT"), again(Some(0), 429));
-        check(429, Some("Wed, 31 Feb 2026 07:28:00 GMT"), again(None, 429));
+        check(503, Some("Wed, 21 Oct 2026 07:28:00 GMT"), again(Some(60), 503));
         check(429, Some("soon"), again(None, 429));
         check(503, None, again(None, 503));
         for status in [301, 400, 403, 404, 410] {

@@ -93,6 +93,7 @@ pub fn desk(config: VenueConfig) -> Result<Arc<Desk>, Failure> {
         latency: Latency::default(),
         health: Health::default(),
         quarantine: Arc::new(NoQuarantine),
+        patience: Arc::default(),
     };
     let (desk, _nobody) = Desk::new(config, &roster, VenueClock::default(), tools)?;
     Ok(desk)

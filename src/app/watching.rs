@@ -11,6 +11,7 @@ use crate::app::outcome::Failure;
 use crate::engine::assembly::ShardDoor;
 use crate::venues::desk::VenueTools;
 use crate::venues::error::VenuesError;
+use crate::venues::patience::Patience;
 use crate::venues::service::{ShardSide, Venues};
 
 impl From<VenuesError> for Failure {
@@ -44,6 +45,7 @@ pub fn plug(ground: &Ground<'_>, parts: &mut Parts) -> Result<(), Failure> {
         latency: ground.tools.latency.clone(),
         health: ground.tools.health.clone(),
         quarantine: ground.tools.quarantine.clone(),
+        patience: Arc::new(Patience::open(&ground.data_dir.join("patience"))),
     };
     let clocks = &ground.tools.clocks;
     let mut venues = Venues::new(&ground.config.venues, &ground.roster, &tools, |venue| {

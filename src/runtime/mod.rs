@@ -8,5 +8,6 @@ pub mod latency;
 pub mod metrics;
 pub mod progress;
 pub mod quarantine;
+pub mod retry_after;
 pub mod sink;
 pub mod venue_clock;

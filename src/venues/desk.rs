@@ -26,6 +26,7 @@ use crate::venues::dialect::{Dialect, Listing, Rate};
 use crate::venues::dialects;
 use crate::venues::error::VenuesError;
 use crate::venues::pacer::Pacer;
+use crate::venues::patience::Patience;
 use crate::venues::repair::GapBook;
 use crate::venues::skew::Skew;
 
@@ -39,6 +40,7 @@ pub struct VenueTools {
     pub latency: Latency,
     pub health: Health,
     pub quarantine: Arc<dyn Quarantine>,
+    pub patience: Arc<Patience>,
 }
 
 /// The venue's markets by `BASE-QUOTE`.
@@ -180,6 +182,12 @@ impl Desk {
             .collect();
         let (limits, now) = (dialect.limits(), Mono::now());
         let (orders, received) = mpsc::channel(ORDERS_MAX);
+        let mut weight = Pacer::new(limits.weight, now);
+        let left = tools.patience.left(name, clock::now());
+        if !left.is_zero() {
+            info!(venue = name, ?left, "venue asked for patience before the start, no request until then");
+            weight.shut(left, now);
+        }
         tools.health.set(&format!("venue:{name}"), Condition::Starting, "connecting");
         // Promised names are there from the start.
         tools.metrics.reconnects.with_label_values(&[name]);
@@ -198,7 +206,7 @@ impl Desk {
             skew: Mutex::default(),
             connects: Pacer::new(limits.connects, now).into(),
             messages: limits.messages_by_address.then(|| MessageBudget::new(limits.messages, now)),
-            weight: Pacer::new(limits.weight, now).into(),
+            weight: weight.into(),
             listings: watch::Sender::new(None),
             standing: Mutex::default(),
             orders,
@@ -249,8 +257,10 @@ impl Desk {
         lock(&self.weight).wait(weight, Mono::now())
     }
 
+    /// No request for so long, whoever asks, after a restart too.
     pub fn shut_rest(&self, time: Duration) {
         lock(&self.weight).shut(time, Mono::now());
+        self.tools.patience.ask(self.name, time, clock::now());
     }
 
     pub fn note_used_weight(&self, used: u32) {

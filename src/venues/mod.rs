@@ -28,6 +28,7 @@ pub mod kucoin;
 pub mod line;
 pub mod okx;
 pub mod pacer;
+pub mod patience;
 pub mod repair;
 pub mod rest;
 pub mod rhythm;

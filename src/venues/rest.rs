@@ -10,10 +10,12 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 use tracing::warn;
 
 use crate::domain::fields::shown;
-use crate::runtime::clock::Stopwatch;
+use crate::runtime::clock::{self, Stopwatch};
+use crate::runtime::retry_after::wait_of;
 use crate::venues::desk::Desk;
 use crate::venues::dialect::{Answer, AnswerError, Ask, Request};
 use crate::venues::error::{RestError, VenuesError};
+use crate::venues::patience::PATIENCE_MAX;
 
 /// Lists of markets are the longest.
 const BODY_BYTES_MAX: usize = 64 << 20;
@@ -26,8 +28,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const BANNED_PATIENCE: Duration = Duration::from_secs(120);
 /// Refused as a whole: by a firewall, or for where we are.
 const BARRED_PATIENCE: Duration = Duration::from_secs(300);
-/// Their longest ban is three days.
-const RETRY_AFTER_MAX: u64 = 3 * 86_400;
 
 #[derive(Clone, Debug)]
 pub struct RestClient {
@@ -140,11 +140,9 @@ impl RestClient {
 
 /// Obeys what a venue says of patience.
 fn heed(desk: &Desk, status: u16, headers: &HeaderMap) {
-    let text = |value: Option<&reqwest::header::HeaderValue>| {
-        value.and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok())
-    };
     if let Some(name) = desk.dialect.used_weight_header()
-        && let Some(used) = text(headers.get(name))
+        && let Some(used) = headers.get(name)
+        && let Some(used) = used.to_str().ok().and_then(|used| used.trim().parse::<u64>().ok())
     {
         desk.note_used_weight(u32::try_from(used).unwrap_or(u32::MAX));
     }
@@ -155,9 +153,8 @@ fn heed(desk: &Desk, status: u16, headers: &HeaderMap) {
         503 if headers.contains_key(RETRY_AFTER) => PATIENCE,
         _ => return,
     };
-    let told =
-        text(headers.get(RETRY_AFTER)).map(|seconds| Duration::from_secs(seconds.min(RETRY_AFTER_MAX)));
-    let patience = told.unwrap_or(default);
+    let told = headers.get(RETRY_AFTER).and_then(|value| wait_of(value.to_str().ok()?, clock::now()));
+    let patience = told.map_or(default, |told| told.min(PATIENCE_MAX));
     warn!(venue = desk.name, status, ?patience, "venue asks for patience, no request until then");
     desk.shut_rest(patience);
 }
