@@ -234,24 +234,32 @@ impl Intake for Router {
             return;
         }
         let mut untaken = None;
-        let routed = Mono::now();
-        let stamped = Stamps { received: stamps.received, parsed: stamps.parsed, routed };
+        let mut places = shard.places.take();
         let mut writer = shard.common.log.lock();
-        for (watch, trade) in trades.drain(..) {
-            let seat = shard.seat(watch);
-            if Self::is_ahead(seat, &trade, stamps.received_at) {
-                self.refuse_ahead(seat, &trade, stamps.received_at);
+        for (watch, trade) in &*trades {
+            let seat = shard.seat(*watch);
+            if Self::is_ahead(seat, trade, stamps.received_at) {
+                self.refuse_ahead(seat, trade, stamps.received_at);
+                places.push(None);
                 continue;
             }
-            match writer.append_trade(seat.number, &trade) {
-                Ok(at) => {
-                    seat.note_id(&trade);
-                    shard.put(seat, Waiting { at, event: Event::Trade(trade), stamps: Some(stamped) });
-                }
-                Err(error) => untaken.get_or_insert_with(Vec::new).push((seat.clone(), error, trade)),
+            let appended = writer.append_trade(seat.number, trade);
+            places.push(appended.as_ref().ok().copied());
+            if let Err(error) = appended {
+                untaken.get_or_insert_with(Vec::new).push((seat.clone(), error, trade.clone()));
             }
         }
         drop(writer);
+        // Waiting for the writer belongs to the way, and not to the time in the inbox.
+        let stamped = Stamps { received: stamps.received, parsed: stamps.parsed, routed: Mono::now() };
+        for ((watch, trade), place) in trades.drain(..).zip(places.drain(..)) {
+            if let Some(at) = place {
+                let seat = shard.seat(watch);
+                seat.note_id(&trade);
+                shard.put(seat, Waiting { at, event: Event::Trade(trade), stamps: Some(stamped) });
+            }
+        }
+        shard.places.replace(places);
         for (seat, error, trade) in untaken.into_iter().flatten() {
             self.not_taken(&seat, error, &trade);
         }

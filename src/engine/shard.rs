@@ -68,6 +68,8 @@ pub struct Shard {
     pub bus: RefCell<Bus>,
     /// Room for what a symbol's turn needs of memory.
     pub wanted: RefCell<Wanted>,
+    /// Room for the places that the trades of a frame get in the log.
+    pub places: RefCell<Vec<Option<Position>>>,
     /// Seats that were given something since the shard last rested.
     touched: RefCell<Vec<Rc<Seat>>>,
     /// Seats that have a tick to hear of and were not woken for it; each once.
@@ -124,6 +126,7 @@ impl Shard {
             seats,
             bus: RefCell::new(bus),
             wanted: RefCell::default(),
+            places: RefCell::default(),
             touched: RefCell::default(),
             lagging: RefCell::default(),
             more_comes: Cell::new(false),
