@@ -121,7 +121,7 @@ impl Frame {
 
 /// Whether bytes, a header or less, are as the header of a block there would begin.
 fn begins_a_block(bytes: &[u8], segment: u64, offset: usize) -> bool {
-    let place = [(segment as u32).to_le_bytes(), (offset as u32).to_le_bytes()].concat();
+    let place = ((u64::from(offset as u32) << 32) | u64::from(segment as u32)).to_le_bytes();
     let agrees = |from: usize, expected: &[u8]| {
         bytes.iter().skip(from).zip(expected).all(|(byte, expected)| byte == expected)
     };

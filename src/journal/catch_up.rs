@@ -19,7 +19,16 @@ use crate::journal::skips::Skips;
 #[derive(Debug)]
 pub struct CatchUp {
     reader: Reader,
-    after: BTreeMap<u32, Position>,
+    /// By partition.
+    after: Vec<Option<Position>>,
+    found: Arc<Found>,
+}
+
+/// What was found on the way through a journal, before any entry is read.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// From the first on that holds anything of use.
+    files: Vec<SegmentFile>,
     skips: Arc<Skips>,
     listed: Vec<Listed>,
 }
@@ -34,15 +43,30 @@ impl CatchUp {
     pub fn open(dir: &Path, after: BTreeMap<u32, Position>) -> Result<Self, JournalError> {
         let files = SegmentFile::list(dir)?;
         let start = first_needed(dir, &files, &after)?;
-        let (skips, looked) = Skips::read(Reader::over(files[start..].iter().cloned()))?;
+        let files = files[start..].to_vec();
+        let (skips, looked) = Skips::read(Reader::over(files.iter().cloned()))?;
         let listed = looked.instruments().to_vec();
-        let reader = Reader::over(files[start..].iter().cloned());
-        Ok(Self { reader, after, skips: skips.into(), listed })
+        Ok(Self::of(Found { files, skips: skips.into(), listed }.into(), &after))
+    }
+
+    /// The entries that somebody else's reading found, and who wants less of them: up to where the journal reached when
+    /// it was looked through.
+    pub fn of(found: Arc<Found>, after: &BTreeMap<u32, Position>) -> Self {
+        let mut by_partition = vec![None; after.keys().next_back().map_or(0, |last| *last as usize + 1)];
+        for (&partition, &at) in after {
+            by_partition[partition as usize] = Some(at);
+        }
+        Self { reader: Reader::over(found.files.iter().cloned()), after: by_partition, found }
     }
 
     /// What was quarantined. Ticks that one instrument alone passes over are handed on all the same.
     pub fn skips(&self) -> Arc<Skips> {
-        self.skips.clone()
+        self.found.skips.clone()
+    }
+
+    /// For others who read the same journal.
+    pub fn found(&self) -> Arc<Found> {
+        self.found.clone()
     }
 
     /// Hands on what of the next block is wanted, in order, with the instruments met so far, by number.
@@ -50,11 +74,12 @@ impl CatchUp {
     ///
     /// A tick, a configuration or a version names only partitions that it is news for.
     pub fn next_block(&mut self, mut each: impl FnMut(&[Listed], Entry)) -> Result<bool, JournalError> {
-        let (after, skips) = (&self.after, &self.skips);
+        let (after, skips) = (&self.after, &self.found.skips);
         let Some(block) = self.reader.next_block()? else { return Ok(false) };
         let instruments = block.instruments();
         let is_news = |partition: u32, at: Position| {
-            after.get(&partition).is_none_or(|known| at > *known) && !skips.has(partition, at)
+            let known = after.get(partition as usize).copied().flatten();
+            known.is_none_or(|known| at > known) && !skips.has(partition, at)
         };
         let of = |instrument: InstrumentNumber| instruments[instrument.0 as usize].partition;
         // A shard reads past the trades of all others.
@@ -82,7 +107,7 @@ impl CatchUp {
 
     /// All instruments that the entries are of, and perhaps others, before any was read.
     pub fn listed(&self) -> &[Listed] {
-        &self.listed
+        &self.found.listed
     }
 
     /// The instruments met so far, in order of number.

@@ -69,7 +69,7 @@ pub struct Reader {
     numbers: BTreeMap<Instrument, InstrumentNumber>,
     wanted: u32,
     /// Records passed, by kind; segments entered, and their bytes.
-    counts: BTreeMap<Kind, u64>,
+    counts: [u64; Kind::ALL.len()],
     segments: u64,
     bytes: u64,
     tail: Tail,
@@ -207,7 +207,7 @@ impl Reader {
             instruments: Vec::new(),
             numbers: BTreeMap::new(),
             wanted: u32::MAX,
-            counts: BTreeMap::new(),
+            counts: [0; Kind::ALL.len()],
             segments: 0,
             bytes: 0,
             tail: Tail::Whole,
@@ -267,7 +267,8 @@ impl Reader {
 
     /// Records of each kind passed so far; segments entered so far, and their bytes.
     pub(crate) fn passed(&self) -> (BTreeMap<Kind, u64>, u64, u64) {
-        (self.counts.clone(), self.segments, self.bytes)
+        let counts = Kind::ALL.into_iter().zip(self.counts).filter(|(_, count)| *count > 0);
+        (counts.collect(), self.segments, self.bytes)
     }
 
     /// The next block of events, all that it rests on checked.
@@ -341,7 +342,7 @@ impl Reader {
             match kind {
                 Kind::Positions => segment.read_positions(&frame)?,
                 Kind::Instrument => self.read_definitions(&frame)?,
-                _ => *self.counts.entry(kind).or_default() += u64::from(frame.count),
+                _ => self.counts[kind as usize] += u64::from(frame.count),
             }
             match kind {
                 Kind::Positions | Kind::Instrument => {}
@@ -527,9 +528,12 @@ fn map(file: &File, length: u64) -> std::io::Result<Bytes> {
 
 impl OpenSegment {
     fn kind_of(&self, frame: &Frame) -> Result<Kind, JournalError> {
+        let found = self.kinds.iter().find(|(id, _)| *id == frame.kind_id);
+        if let Some((_, Match::Known(kind))) = found {
+            return Ok(*kind);
+        }
         let (file, offset) = (self.file.path.clone(), frame.offset as u64);
-        match self.kinds.iter().find(|(id, _)| *id == frame.kind_id) {
-            Some((_, Match::Known(kind))) => Ok(*kind),
+        match found {
             Some((_, Match::Unknown(kind))) => {
                 Err(JournalError::UnknownKind { file, offset, kind: kind.clone() })
             }
@@ -537,7 +541,7 @@ impl OpenSegment {
                 let (kind, known) = (kind.name(), kind.schema());
                 Err(JournalError::Schema { file, offset, kind, found: *found, known })
             }
-            None => Err(self.file.damaged(frame.offset, "block of a kind that its segment does not name")),
+            _ => Err(self.file.damaged(frame.offset, "block of a kind that its segment does not name")),
         }
     }
 

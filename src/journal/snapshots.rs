@@ -382,8 +382,11 @@ fn read(path: &Path, name: Name, fingerprint: u64) -> Result<PartitionState, Sna
         fingerprint,
         symbols: Vec::new(),
     };
+    // One piece of memory for all of them: fresh pages cost more than unpacking does.
+    let mut plain = Vec::new();
     for _ in 0..symbols {
-        state.symbols.push(unpack(&mut rest).and_then(|plain| symbol_of(&plain)).map_err(damaged)?);
+        let symbol = unpack(&mut rest, &mut plain).and_then(|()| symbol_of(&plain));
+        state.symbols.push(symbol.map_err(damaged)?);
     }
     if !rest.is_empty() {
         return Err(damaged("bytes follow its last symbol"));
@@ -391,7 +394,8 @@ fn read(path: &Path, name: Name, fingerprint: u64) -> Result<PartitionState, Sna
     Ok(state)
 }
 
-fn unpack(rest: &mut &[u8]) -> Result<Vec<u8>, &'static str> {
+/// Replaces what `unpacked` holds by the next symbol.
+fn unpack(rest: &mut &[u8], unpacked: &mut Vec<u8>) -> Result<(), &'static str> {
     const SHORT: &str = "it ends within a symbol";
     let mut long = || -> Result<usize, &'static str> {
         let (bytes, more) = rest.split_first_chunk().ok_or(SHORT)?;
@@ -404,8 +408,12 @@ fn unpack(rest: &mut &[u8]) -> Result<Vec<u8>, &'static str> {
     if plain > packed.saturating_mul(PACKING_MAX) {
         return Err("it says to be larger than it can be");
     }
-    let unpacked = lz4_flex::block::decompress(block, plain).map_err(|_| "it cannot be unpacked")?;
-    if unpacked.len() == plain { Ok(unpacked) } else { Err("it unpacks to another length than it says") }
+    unpacked.resize(plain, 0);
+    match lz4_flex::block::decompress_into(block, unpacked) {
+        Ok(length) if length == plain => Ok(()),
+        Ok(_) => Err("it unpacks to another length than it says"),
+        Err(_) => Err("it cannot be unpacked"),
+    }
 }
 
 fn symbol_of(plain: &[u8]) -> Result<SymbolState, &'static str> {
@@ -418,31 +426,25 @@ fn symbol_of(plain: &[u8]) -> Result<SymbolState, &'static str> {
     let text = std::str::from_utf8(text).map_err(|_| "a symbol's name is no text")?;
     let (venue, name) = text.split_at_checked(word(0) as usize).ok_or(SHORT)?;
     let instrument = Venue::new(venue).ok().and_then(|venue| Instrument::new(venue, name).ok());
-    let words = to_words(rest.get(names.next_multiple_of(8)..).ok_or(SHORT)?)?;
-    let mut words = words.as_slice();
+    let (mut words, tail) = rest.get(names.next_multiple_of(8)..).ok_or(SHORT)?.as_chunks::<8>();
+    if !tail.is_empty() {
+        return Err("its words are not whole");
+    }
     let mut chunks = Vec::new();
     for _ in 0..word(12) {
-        let (&len, more) = words.split_first().ok_or(SHORT)?;
-        let (stream, more) =
-            usize::try_from(len).ok().and_then(|len| more.split_at_checked(len)).ok_or(SHORT)?;
-        chunks.push(stream.iter().map(|&address| Address(address)).collect());
+        let (len, more) = words.split_first().ok_or(SHORT)?;
+        let len = usize::try_from(u64::from_le_bytes(*len)).ok();
+        let (stream, more) = len.and_then(|len| more.split_at_checked(len)).ok_or(SHORT)?;
+        chunks.push(stream.iter().map(|address| Address(u64::from_le_bytes(*address))).collect());
         words = more;
     }
     Ok(SymbolState {
         instrument: instrument.ok_or("an instrument has no valid name")?,
         rule: convert::rule(word(8))?,
         tally: Tally { count: long(16), hash: [long(24), long(32)] },
-        words: words.to_vec(),
+        words: words.iter().map(|word| u64::from_le_bytes(*word)).collect(),
         chunks,
     })
-}
-
-fn to_words(bytes: &[u8]) -> Result<Vec<u64>, &'static str> {
-    let (words, rest) = bytes.as_chunks::<8>();
-    if !rest.is_empty() {
-        return Err("its words are not whole");
-    }
-    Ok(words.iter().map(|word| u64::from_le_bytes(*word)).collect())
 }
 
 #[cfg(test)]
@@ -545,7 +547,7 @@ mod tests {
             (vec![0xff; 16], "it ends within a symbol"),
             ([[0xff; 8], [0; 8]].concat(), "it says to be larger than it can be"),
         ] {
-            assert_eq!(unpack(&mut body.as_slice()), Err(what));
+            assert_eq!(unpack(&mut body.as_slice(), &mut Vec::new()), Err(what));
         }
         for plain in [vec![], vec![0; 39], vec![0; 41], vec![0xff; 48], vec![0; 40]] {
             assert!(symbol_of(&plain).is_err(), "{plain:?}");
