@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use tapewatch::domain::candle::Candle;
 use tapewatch::domain::decimal::Price;
 use tapewatch::domain::event::{Event, Trade, TradeId};
 use tapewatch::domain::instrument::Instrument;
+use tapewatch::domain::output::Position;
 use tapewatch::domain::time::UnixNanos;
 use tapewatch::domain::told::{IndicatorNames, Roster, Told};
 use tapewatch::domain::venue::IdRule;
@@ -44,7 +45,7 @@ use tapewatch::runtime::intake::FrameStamps;
 use tapewatch::runtime::latency::Latency;
 use tapewatch::runtime::metrics::Metrics;
 use tapewatch::runtime::quarantine::{Quarantine, Quarantined};
-use tapewatch::runtime::sink::{Batch, Sink};
+use tapewatch::runtime::sink::{Barrier, Batch, Refill, Sink};
 use tapewatch::runtime::venue_clock::VenueClock;
 use tapewatch::storage::config::EmbeddedConfig;
 use tapewatch::storage::embedded::sink::Embedded;
@@ -610,6 +611,95 @@ fn a_store_that_was_deleted_or_is_old_is_told_again_what_it_lacks() {
             let (is_equal, said) = verify_by_program(&dir);
             assert!(is_equal, "{state}: {said}");
             assert!(!dir.join("refill/store").exists(), "what it put aside is gone");
+        }
+    });
+}
+
+/// Keeps everything but what it loses, and is told that again.
+struct Leaky {
+    ear: Arc<Ear>,
+    /// Outputs until a batch is lost.
+    left: AtomicI64,
+    lost: AtomicUsize,
+    lacks: AtomicBool,
+    kept: Mutex<BTreeMap<u32, Position>>,
+}
+
+impl Sink for Leaky {
+    fn name(&self) -> &'static str {
+        "leaky"
+    }
+
+    fn offer(&self, batch: &Arc<Batch>) {
+        let tellings = batch.tellings.len() as i64;
+        let left = self.left.fetch_sub(tellings, Ordering::Relaxed);
+        if left <= 0 || left > tellings {
+            return self.ear.offer(batch);
+        }
+        self.lost.fetch_add(batch.tellings.len(), Ordering::Relaxed);
+        self.lacks.store(true, Ordering::Release);
+    }
+
+    fn mark(&self, barrier: Barrier) {
+        if !self.lacks.load(Ordering::Acquire) {
+            self.kept.lock().unwrap().extend(barrier.covers().iter().copied());
+            barrier.reach(self.name());
+        }
+    }
+
+    fn kept(&self) -> Option<BTreeMap<u32, Position>> {
+        Some(self.kept.lock().unwrap().clone())
+    }
+
+    fn is_lacking(&self) -> bool {
+        self.lacks.load(Ordering::Acquire)
+    }
+
+    fn refill(&self, step: Refill<'_>) -> bool {
+        match step {
+            Refill::Begins => {}
+            Refill::Batch(batch) => self.ear.offer(batch),
+            Refill::Ends => self.lacks.store(false, Ordering::Release),
+        }
+        true
+    }
+}
+
+#[test]
+fn what_a_sink_lost_while_the_engine_ran_is_told_again() {
+    let seed = seed("what_a_sink_lost_while_the_engine_ran_is_told_again");
+    let folder = tempfile::tempdir().unwrap();
+    let world = World::new(seed, 12, 4_000);
+    actix_rt::System::new().block_on(async {
+        let opened =
+            Opened::open(DataDir::lock(folder.path()).unwrap(), &world.instruments, settings()).unwrap();
+        let (whole, ear) = (Ear::new(opened.roster().clone()), Ear::new(opened.roster().clone()));
+        let leaky = Arc::new(Leaky {
+            ear: ear.clone(),
+            left: (1 + Dice(seed).below(3_000) as i64).into(),
+            lost: 0.into(),
+            lacks: false.into(),
+            kept: Mutex::default(),
+        });
+        let sinks: Vec<Arc<dyn Sink>> = vec![whole.clone(), leaky.clone()];
+        let tools = world.tools(Arc::default());
+        let engine = opened.start(plan(2, 4_096, None), tools, sinks).await.unwrap();
+        let done = Arc::new(AtomicUsize::new(0));
+        engine.connect(world.feeder(seed, world.trades.len(), done.clone())).await;
+        until("feeding", || done.load(Ordering::Relaxed) == 2).await;
+        until("a loss", || leaky.lost.load(Ordering::Relaxed) > 0).await;
+        until("the refill", || !leaky.is_lacking()).await;
+        assert!(engine.stop().await.unwrap());
+        let unique = |ear: &Ear| -> BTreeMap<Instrument, BTreeSet<String>> {
+            let all = ear.heard().into_iter();
+            all.map(|(instrument, lines)| (instrument, lines.into_iter().collect())).collect()
+        };
+        assert!(ear.recovered.load(Ordering::Relaxed) > 0, "nothing was told again");
+        let (whole, found) = (unique(&whole), unique(&ear));
+        for (instrument, lines) in &whole {
+            let missing: Vec<_> = lines.difference(&found[instrument]).take(3).collect();
+            let invented: Vec<_> = found[instrument].difference(lines).take(3).collect();
+            assert!(missing.is_empty() && invented.is_empty(), "{instrument}: {missing:#?} {invented:#?}");
         }
     });
 }

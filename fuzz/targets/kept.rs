@@ -8,6 +8,7 @@ use tapewatch::alerts::outbox::Outbox;
 use tapewatch::api::keys::Keys;
 use tapewatch::domain::output::GapId;
 use tapewatch::domain::time::UnixNanos;
+use tapewatch::domain::told::Roster;
 use tapewatch::storage::feed_log::log::{FeedLog, FeedLogOptions};
 use tapewatch::storage::feed_log::record::Record;
 use tapewatch::storage::questdb::chunk::Chunk;
@@ -15,6 +16,7 @@ use tapewatch::storage::questdb::gap_places::GapPlaces;
 use tapewatch::storage::questdb::kept::Kept;
 use tapewatch::storage::questdb::open_forecasts::OpenForecasts;
 use tapewatch::storage::spool::Spool;
+use tapewatch::venues::patience::{PATIENCE_MAX, Patience};
 
 pub fn run(bytes: &[u8]) {
     let Some((&which, bytes)) = bytes.split_first() else { return };
@@ -44,7 +46,12 @@ pub fn run(bytes: &[u8]) {
             assert_eq!(places.place(GapId(7), UnixNanos(10)), place);
         }
         5 => drop(OpenForecasts::open(&put("forecasts")).unwrap()),
-        6 => drop(Kept::open(&put("kept"), "127.0.0.1:9000")),
+        6 => {
+            let roster = Roster::new(["binance:BTC-USDT".parse().unwrap()]);
+            drop(Kept::open(&put("kept"), "127.0.0.1:9000", &roster));
+            let patience = Patience::open(&put("patience"));
+            assert!(patience.left("binance", UnixNanos(0)) <= PATIENCE_MAX);
+        }
         _ => {
             if let Some(chunk) = Chunk::from_bytes(bytes) {
                 let parts: usize = (0..chunk.rows()).map(|row| chunk.part(row, row + 1).len()).sum();

@@ -24,11 +24,11 @@ use crate::alerts::policy::{Decision, Group, Key, State, Subject};
 use crate::domain::insight::{Severity, Signal, SignalKind};
 use crate::domain::shape::{self, Label};
 use crate::domain::time::UnixNanos;
-use crate::domain::told::{Roster, Told};
+use crate::domain::told::{Roster, Told, Watch};
 use crate::runtime::clock;
 use crate::runtime::health::{Condition, Health};
 use crate::runtime::metrics::{Metrics, QueueMeter};
-use crate::runtime::sink::{Barrier, Batch, Sink};
+use crate::runtime::sink::{Barrier, Batch, Heard, Sink};
 
 /// Batches with signals that wait. When it is full a batch is not taken: its signals are counted, the health of
 /// the alerts says so, and history has them.
@@ -107,6 +107,10 @@ impl Drop for Alerts {
 impl Sink for AlertSink {
     fn name(&self) -> &'static str {
         "alerts"
+    }
+
+    fn heard(&self, _watch: Watch) -> Heard {
+        Heard::ALL
     }
 
     fn offer(&self, batch: &Arc<Batch>) {

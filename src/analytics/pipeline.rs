@@ -283,7 +283,13 @@ impl<'s> SymbolPipeline<'s> {
             bars.and_then(|bar| Some((bar.candle.prices?.close, bar.last.0)))
         };
         let gaps = self.gaps.unfilled().collect();
-        Standing { seq: self.seq, last: self.candles.last_price().or_else(of_bars), series, gaps }
+        Standing {
+            seq: self.seq,
+            last: self.candles.last_price().or_else(of_bars),
+            series,
+            gaps,
+            trades: Vec::new(),
+        }
     }
 
     /// The newest exchange time seen, ticks included; the beginning of time where there was none.
@@ -296,7 +302,7 @@ impl<'s> SymbolPipeline<'s> {
         self.intelligence.as_ref().map_or(UnixNanos(i64::MIN), |intelligence| intelligence.diverged_at())
     }
 
-    /// Gaps in ids that are told and not filled; unfillable ones for a day.
+    /// Gaps that are told and not filled; those that nobody can fill for a day.
     pub fn gaps_open(&self) -> usize {
         self.gaps.waited_for(self.watermark)
     }

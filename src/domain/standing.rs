@@ -1,8 +1,9 @@
-//! What a symbol that goes on from a snapshot knows already, for whoever shows what forms or asks for what is
+//! What a symbol knows already when it goes on after a start, for whoever shows what forms or asks for what is
 //! missing: outputs alone tell it only of what comes from then on.
 
 use crate::domain::candle::Candle;
 use crate::domain::decimal::Price;
+use crate::domain::event::Trade;
 use crate::domain::interval::Interval;
 use crate::domain::output::Gap;
 use crate::domain::time::UnixNanos;
@@ -18,8 +19,11 @@ pub struct Standing {
     /// Of the latest trade that is remembered.
     pub last: Option<(Price, UnixNanos)>,
     pub series: Vec<StandingSeries>,
-    /// Those in ids that were told and are not filled.
+    /// Those that were told and are not filled.
     pub gaps: Vec<Gap>,
+    /// The last trades that were taken, without a hole between them, in the order in which they came; as many as
+    /// the start happens to remember.
+    pub trades: Vec<Trade>,
 }
 
 /// One interval of it.

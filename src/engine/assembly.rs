@@ -30,14 +30,16 @@ use crate::engine::data_dir::DataDir;
 use crate::engine::error::EngineError;
 use crate::engine::inbox::Inbox;
 use crate::engine::log::{SharedLog, Syncer, state_configuration};
-use crate::engine::recovery::{self, Recovered};
+use crate::engine::recovery;
 use crate::engine::refill::{self, Refills};
+use crate::engine::returning::Returning;
 use crate::engine::router::Router;
 use crate::engine::seat::Seat;
 use crate::engine::shard::{Common, Fault, Shard};
 use crate::engine::snapshotter::{Housekeeping, SnapshotWriter, Snapshotter};
 use crate::engine::symbol::Symbol;
 use crate::engine::symbol_actor::SymbolActor;
+use crate::journal::catch_up::{CatchUp, Found};
 use crate::journal::entry::InstrumentNumber;
 use crate::journal::error::JournalError;
 use crate::journal::segment::SegmentFile;
@@ -94,6 +96,8 @@ pub struct Opened {
     writer: Writer,
     snapshots: Snapshots,
     states: BTreeMap<u32, PartitionState>,
+    /// What stands in the journal, so that it is looked through once.
+    found: Arc<Found>,
     settings: Settings,
     fingerprint: u64,
 }
@@ -114,15 +118,17 @@ impl Opened {
         let fingerprint = settings.fingerprint();
         let mut states = recovery::newest_snapshots(&snapshots, PARTITIONS, fingerprint)?;
         let options = WriterOptions { partitions: PARTITIONS, ..WriterOptions::default() };
+        let mut found = Arc::default();
         let writer = if SegmentFile::list(&journal)?.is_empty() {
             Writer::create(&journal, options)?
         } else {
             let all: Vec<u32> = (0..PARTITIONS).collect();
-            let reading = match recovery::catch_up(&journal, PARTITIONS, &all, &states) {
+            let open = |states: &_| CatchUp::open(&journal, recovery::positions(PARTITIONS, &all, states));
+            let reading = match open(&states) {
                 Err(error @ JournalError::Gone { .. }) => {
                     warn!(%error, "snapshots are older than the journal: state is computed from what there is");
                     states.clear();
-                    recovery::catch_up(&journal, PARTITIONS, &all, &states)?
+                    open(&states)?
                 }
                 other => other?,
             };
@@ -133,10 +139,11 @@ impl Opened {
             reading.listed().iter().for_each(|listed| meet(&listed.instrument, listed.rule));
             let saved = states.values().flat_map(|state| &state.symbols);
             saved.for_each(|symbol| meet(&symbol.instrument, symbol.rule));
+            found = reading.found();
             Writer::open(&journal, options)?
         };
         let roster = Roster::new(rules.keys().cloned());
-        Ok(Self { dir, roster, rules, writer, snapshots, states, settings, fingerprint })
+        Ok(Self { dir, roster, rules, writer, snapshots, states, found, settings, fingerprint })
     }
 
     /// Every instrument, by the number that sinks know it by.
@@ -156,7 +163,7 @@ impl Opened {
         sinks: Vec<Arc<dyn Sink>>,
     ) -> Result<Engine, EngineError> {
         assert!(plan.shards > 0, "an engine has a shard");
-        let Self { dir, roster, rules, mut writer, snapshots, states, settings, fingerprint } = self;
+        let Self { dir, roster, rules, mut writer, snapshots, states, found, settings, fingerprint } = self;
         let across = start_across(&dir, &settings, &roster, &plan, &tools)?;
         let mut sinks = sinks;
         sinks.extend(across.as_ref().map(Across::sink));
@@ -193,18 +200,19 @@ impl Opened {
             fault: plan.fault,
         };
         let source = refill::Source {
-            data_dir: dir.path(),
+            data_dir: dir.path().to_owned(),
             journal: dir.journal(),
             snapshots_dir: dir.snapshots(),
-            snapshots: &snapshots,
+            snapshots: snapshots.clone(),
             settings: common.settings,
             fingerprint,
             names: common.names.clone(),
             roster: roster.clone(),
-            states: &states,
             partitions: PARTITIONS,
         };
-        let lacks = Refills::announce(&sinks, &source)?;
+        let with_symbols = states.values().filter(|state| !state.symbols.is_empty());
+        let until = with_symbols.map(|state| (state.partition, state.position)).collect();
+        let keepers = Refills::announce(&sinks, &source, &until)?;
         let writer = SnapshotWriter::start(
             snapshots.clone(),
             Housekeeping { journal: dir.journal(), keep: plan.live.keep, fingerprint },
@@ -223,6 +231,7 @@ impl Opened {
                 roster_len: roster.len(),
                 capacity: plan.live.inbox_capacity,
                 states: states.clone(),
+                found: found.clone(),
                 sinks: sinks.clone(),
                 bus,
                 across: across.as_ref().map(Across::door),
@@ -256,7 +265,7 @@ impl Opened {
             }));
         }
         let syncer = Syncer::start(log.clone(), plan.live.sync_interval)?;
-        let refills = Refills::start(lacks)?;
+        let refills = Refills::start(keepers, &source, &log)?;
         info!(instruments = roster.len(), shards = shards.len(), "engine is up");
         let snapshots = (snapshots, writer);
         let live = plan.live;
@@ -308,6 +317,7 @@ struct ShardStart {
     roster_len: usize,
     capacity: usize,
     states: Arc<BTreeMap<u32, PartitionState>>,
+    found: Arc<Found>,
     sinks: Vec<Arc<dyn Sink>>,
     bus: Bus,
     across: Option<AcrossDoor>,
@@ -357,8 +367,10 @@ impl ShardStart {
             }));
         }
         let shard = Rc::new(Shard::new(self.number, self.common, partitions, seats, self.bus));
-        let recovered = recovery::recover(&shard, PARTITIONS, &self.owned, &self.states, &self.sinks)?;
-        for Recovered { seat, mishap } in recovered {
+        let after = recovery::positions(PARTITIONS, &self.owned, &self.states);
+        let reading = CatchUp::of(self.found, &after);
+        let recovered = recovery::recover(&shard, reading, &self.states, &self.sinks)?;
+        for Returning { seat, mishap, .. } in recovered {
             if mishap.is_some() {
                 shard.touch(&seat);
             }

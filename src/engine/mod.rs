@@ -18,6 +18,7 @@ pub mod reading;
 pub mod recovery;
 pub mod refill;
 pub mod rerun;
+pub mod returning;
 pub mod router;
 pub mod seat;
 pub mod shard;

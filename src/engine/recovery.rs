@@ -1,31 +1,32 @@
 //! What a start finds: the newest snapshot of each partition, and the journal since, computed again.
 //!
 //! Each shard recovers its own partitions on its own thread, in one pass over the journal. What is told on
-//! the way was perhaps told before: batches say so ([`Batch::recovered`](crate::runtime::sink::Batch)), and every
-//! so often the shard waits until all sinks have kept what they were offered, so that none is flooded.
+//! the way was perhaps told before: batches say so ([`Batch::recovered`](crate::runtime::sink::Batch)), trades and
+//! indicators that no sink needs to hear again ([`Sink::heard`]) are left out, and every so often the shard waits until
+//! all sinks have kept what they were offered, so that none is flooded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::num::NonZero;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use tracing::{error, warn};
 
-use crate::analytics::pipeline::Settings;
+use crate::analytics::ahead::Wanted;
 use crate::domain::event::Event;
+use crate::domain::instrument::Instrument;
 use crate::domain::output::Position;
+use crate::domain::standing::Standing;
 use crate::domain::time::UnixNanos;
-use crate::engine::bus::Bus;
+use crate::engine::returning::{Around, Returning, Ticks};
 use crate::engine::seat::Seat;
 use crate::engine::shard::Shard;
 use crate::engine::symbol::Symbol;
-use crate::engine::symbol_actor::{Mishap, Voice, attempt};
 use crate::journal::catch_up::CatchUp;
 use crate::journal::entry::Entry;
 use crate::journal::error::JournalError;
-use crate::journal::snapshots::{PartitionState, Snapshots};
+use crate::journal::snapshots::{PartitionState, Snapshots, SymbolState};
 use crate::runtime::clock::{self, Mono, Stopwatch};
 use crate::runtime::sink::{Barrier, Sink};
 
@@ -33,6 +34,8 @@ use crate::runtime::sink::{Barrier, Sink};
 const TELLINGS: usize = 4_096;
 /// Batches after which all sinks are waited for, however little they say that waits.
 const BATCHES: usize = 64;
+/// Events that are gathered, about, before the symbols take them.
+const GATHERED: usize = 1 << 15;
 /// Between two looks whether a sink has room.
 const ROOM_LOOK_EVERY: Duration = Duration::from_millis(1);
 /// Threads that read snapshots at most.
@@ -67,21 +70,12 @@ pub fn newest_snapshots(
     Ok(states)
 }
 
-/// A symbol as the start found it.
-pub struct Recovered {
-    pub seat: Rc<Seat>,
-    /// It panicked on the way: its actor goes on from there.
-    pub mishap: Option<Mishap>,
-}
-
-/// Opens the journal behind the snapshots of `partitions`; from the oldest entry on where it no longer
-/// reaches back to them.
-pub fn catch_up(
-    journal: &std::path::Path,
+/// Where the state of each partition stands; of those that are not in `partitions` nothing is wanted.
+pub fn positions(
     all: u32,
     partitions: &[u32],
     states: &BTreeMap<u32, PartitionState>,
-) -> Result<CatchUp, JournalError> {
+) -> BTreeMap<u32, Position> {
     let mut after = BTreeMap::new();
     for partition in 0..all {
         if !partitions.contains(&partition) {
@@ -90,77 +84,54 @@ pub fn catch_up(
             after.insert(partition, state.position);
         }
     }
-    CatchUp::open(journal, after)
+    after
 }
 
-/// Computes the shard's symbols up to the end of the journal.
+/// Computes the shard's symbols up to the end of the journal, and tells the sinks what each then knows. `reading`: what
+/// its partitions' states do not know.
 pub fn recover(
     shard: &Shard,
-    all: u32,
-    owned: &[u32],
+    mut reading: CatchUp,
     states: &BTreeMap<u32, PartitionState>,
     sinks: &[Arc<dyn Sink>],
-) -> Result<Vec<Recovered>, JournalError> {
-    let settings: &'static Settings = shard.common.settings;
-    let chunks = shard.common.snapshots.chunks();
-    let mut symbols: Vec<Recovered> = Vec::new();
-    let mut of_watch: BTreeMap<u32, usize> = BTreeMap::new();
-    let mut of_partition: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+) -> Result<Vec<Returning>, JournalError> {
+    let mut symbols: Vec<Returning> = Vec::new();
+    let mut of_instrument: HashMap<Instrument, usize> = HashMap::new();
+    let mut of_partition: BTreeMap<u32, (Ticks, Vec<usize>)> = BTreeMap::new();
     for seat in shard.own() {
-        let state = states.get(&seat.partition);
-        let own = state.and_then(|state| state.symbols.iter().find(|own| own.instrument == seat.instrument));
-        // The seat's own, which has taken nothing yet.
-        let mut symbol = seat.symbol.borrow_mut();
-        if let (Some(state), Some(own)) = (state, own) {
-            if own.rule != seat.rule {
-                error!(instrument = %seat.instrument, "rule of trade ids has changed: its state begins anew");
-            } else if let Err(fault) = symbol.load(own, state.position, chunks) {
-                error!(instrument = %seat.instrument, %fault, "state cannot be restored: it begins anew");
-                *symbol = Symbol::new(seat.instrument.clone(), seat.rule, settings, chunks);
-            } else {
-                seat.begun.set(true);
-                let standing = symbol.pipeline.standing();
-                sinks.iter().for_each(|sink| sink.stand(seat.watch, &standing));
-            }
-        }
-        if let Some(state) = state {
-            symbol.done_at = state.position;
-        }
-        drop(symbol);
-        of_watch.insert(seat.watch.0, symbols.len());
-        of_partition.entry(seat.partition).or_default().push(symbols.len());
-        symbols.push(Recovered { seat: seat.clone(), mishap: None });
+        restore(shard, seat, states.get(&seat.partition));
+        of_instrument.insert(seat.instrument.clone(), symbols.len());
+        of_partition.entry(seat.partition).or_default().1.push(symbols.len());
+        symbols.push(Returning::new(seat.clone(), sinks));
     }
-    let mut reading = catch_up(&shard.common.journal, all, owned, states)?;
     let skips = reading.skips();
     let mut of_number: Vec<Option<usize>> = Vec::new();
     let mut ticked_at = UnixNanos(i64::MIN);
-    let mut bus = shard.bus.borrow_mut();
-    let mut batches = 0;
+    let bus = &mut *shard.bus.borrow_mut();
+    let mut around = Around { shard, skips: &skips, bus, wanted: Wanted::default() };
+    let (mut gathered, mut batches) = (0, 0);
     loop {
         let more = reading.next_block(|instruments, entry| {
             for listed in &instruments[of_number.len()..] {
-                let found = shard.own().find(|seat| seat.instrument == listed.instrument);
-                if let Some(seat) = found {
-                    seat.begun.set(true);
+                let found = of_instrument.get(&listed.instrument).copied();
+                if let Some(symbol) = found {
+                    symbols[symbol].begin(of_partition[&listed.partition].0.len());
                 }
-                of_number.push(found.map(|seat| of_watch[&seat.watch.0]));
+                of_number.push(found);
             }
             match entry {
                 Entry::Event { instrument, at, event } => {
-                    if let Some(at_symbol) = of_number[instrument.0 as usize] {
-                        take(shard, &mut symbols[at_symbol], at, &event, &mut bus);
+                    if let Some(symbol) = of_number[instrument.0 as usize] {
+                        gathered += if let Event::Backfill(page) = &event { page.len() } else { 1 };
+                        symbols[symbol].gather(at, event);
                     }
                 }
                 Entry::Tick { venue_at, partitions } => {
                     ticked_at = ticked_at.max(venue_at);
-                    let event = Event::Tick { venue_at };
                     for (partition, at) in partitions {
-                        for &at_symbol in of_partition.get(&partition).into_iter().flatten() {
-                            let seat = &symbols[at_symbol].seat;
-                            if seat.begun.get() && !skips.has_tick(&seat.instrument, at) {
-                                take(shard, &mut symbols[at_symbol], at, &event, &mut bus);
-                            }
+                        if let Some((ticks, _)) = of_partition.get_mut(&partition) {
+                            ticks.push((at, venue_at));
+                            gathered += 1;
                         }
                     }
                 }
@@ -172,44 +143,72 @@ pub fn recover(
                 | Entry::Outputs { .. } => {}
             }
         })?;
-        if bus.depth() >= TELLINGS || !more {
-            bus.publish(Mono::now(), true);
-            batches += 1;
-            wait_for_room(sinks);
-            if batches % BATCHES == 0 {
-                wait_for(sinks);
+        if gathered < GATHERED && more {
+            continue;
+        }
+        gathered = 0;
+        for (ticks, own) in of_partition.values_mut() {
+            for &symbol in &*own {
+                symbols[symbol].work_off(ticks, &mut around);
+                if around.bus.depth() >= TELLINGS {
+                    around.bus.publish(Mono::now(), true);
+                    batches += 1;
+                    wait_for_room(sinks);
+                    if batches % BATCHES == 0 {
+                        wait_for(sinks);
+                    }
+                }
             }
+            ticks.clear();
         }
         if !more {
             break;
         }
     }
+    around.bus.publish(Mono::now(), true);
     shard.ticked_at.set(ticked_at);
-    for recovered in &symbols {
-        let Recovered { seat, mishap } = recovered;
+    for symbol in &mut symbols {
+        let seat = symbol.seat.clone();
         seat.last_id.set(seat.symbol.borrow().pipeline.last_id());
-        if mishap.is_some() {
+        if symbol.mishap.is_some() {
             seat.inbox.borrow_mut().fall_behind(seat.last_at.get());
+        }
+        if seat.begun.get() {
+            let standing = symbol.standing(|| known(shard, &seat, states.get(&seat.partition)));
+            sinks.iter().for_each(|sink| sink.stand(seat.watch, &standing));
         }
     }
     Ok(symbols)
 }
 
-fn take(shard: &Shard, recovered: &mut Recovered, at: Position, event: &Event, bus: &mut Bus) {
-    let Recovered { seat, mishap } = recovered;
-    seat.last_at.set(at);
-    if mishap.is_some() {
-        return; // its actor reads on from there
+/// Loads what a snapshot holds of the seat's symbol, which has taken nothing yet.
+fn restore(shard: &Shard, seat: &Seat, state: Option<&PartitionState>) {
+    let Some(state) = state else { return };
+    let chunks = shard.common.snapshots.chunks();
+    let mut symbol = seat.symbol.borrow_mut();
+    if let Some(own) = own_of(state, seat) {
+        if own.rule != seat.rule {
+            error!(instrument = %seat.instrument, "rule of trade ids has changed: its state begins anew");
+        } else if let Err(fault) = symbol.load(own, state.position, chunks) {
+            error!(instrument = %seat.instrument, %fault, "state cannot be restored: it begins anew");
+            *symbol = Symbol::new(seat.instrument.clone(), seat.rule, shard.common.settings, chunks);
+        } else {
+            seat.begun.set(true);
+        }
     }
-    let told = bus.tellings().len();
-    let (names, watch) = (&shard.common.names, seat.watch);
-    let mut voice = Voice::new(bus.tellings(), names, watch, at, None);
-    let fault = shard.common.fault.as_ref();
-    let symbol = &mut *seat.symbol.borrow_mut();
-    if let Err(panicked) = attempt(symbol, seat, fault, (at, event), &mut voice) {
-        bus.tellings().truncate(told);
-        *mishap = Some(panicked);
-    }
+    symbol.done_at = state.position;
+}
+
+fn own_of<'a>(state: &'a PartitionState, seat: &Seat) -> Option<&'a SymbolState> {
+    state.symbols.iter().find(|own| own.instrument == seat.instrument)
+}
+
+/// What the snapshot knew.
+fn known(shard: &Shard, seat: &Seat, state: Option<&PartitionState>) -> Option<Standing> {
+    let (state, chunks) = (state?, shard.common.snapshots.chunks());
+    let own = own_of(state, seat).filter(|own| own.rule == seat.rule)?;
+    let symbol = Symbol::restore(own, state.position, shard.common.settings, chunks).ok()?;
+    Some(symbol.pipeline.standing())
 }
 
 /// Waits while a sink has much to do. Cheaper than a barrier, which makes stores wait for the disk: a short tail

@@ -1,12 +1,14 @@
-//! Telling a sink again what it lacks: its store was deleted, is an older copy, or was switched off for a while.
+//! Telling a sink again what it lacks: its store was deleted, is an older copy, was switched off for a while, or its
+//! queue was too full to take what it was offered.
 //!
 //! A start computes what the journal holds behind the snapshots, and tells that to all. A sink says how far it has
 //! kept each partition ([`Sink::kept`]); where that lies before the snapshot, the stretch between them is
-//! computed again from an older one, or from the beginning, and told to this sink alone. That is done beside the
-//! running engine, by a thread that rests as long as it works, so that nobody waits for it.
+//! computed again from an older one, or from the beginning, and told to this sink alone. Likewise while the engine
+//! runs, up to the journal's end, where a sink says that it lost something ([`Sink::is_lacking`]). That is done beside
+//! the running engine, by a thread that rests as long as it works, so that nobody waits for it.
 //!
 //! What the journal no longer holds cannot be told: then it begins where that does, and says so. A refill that is cut
-//! short begins anew at the next start.
+//! short begins anew at the next start. What a parked symbol told last stands in no journal, and is not told again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -24,6 +26,7 @@ use crate::analytics::pipeline::Settings;
 use crate::domain::output::Position;
 use crate::domain::told::{IndicatorNames, Roster};
 use crate::engine::error::EngineError;
+use crate::engine::log::SharedLog;
 use crate::engine::rerun::{Rerun, Step, begins_at_the_beginning};
 use crate::engine::symbol::Silence;
 use crate::engine::symbol_actor::Voice;
@@ -37,21 +40,25 @@ use crate::runtime::sink::{Batch, Refill, Sink};
 const TELLINGS: usize = 4_096;
 /// Between two looks whether a sink has room.
 const ROOM_LOOK_EVERY: Duration = Duration::from_millis(5);
+/// Between two looks whether a sink lost something; longer and longer while refills do not help.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+const LOOK_EVERY_MAX: Duration = Duration::from_secs(300);
+/// So long a stop waits for one who looks.
+const STOP_WITHIN: Duration = Duration::from_millis(50);
 /// Below the data directory: what a refill puts aside while it runs.
 const DIR: &str = "refill";
 
 /// What refills of all sinks are made with.
-pub struct Source<'a> {
-    pub data_dir: &'a Path,
+#[derive(Clone)]
+pub struct Source {
+    pub data_dir: PathBuf,
     pub journal: PathBuf,
     pub snapshots_dir: PathBuf,
-    pub snapshots: &'a Snapshots,
+    pub snapshots: Snapshots,
     pub settings: &'static Settings,
     pub fingerprint: u64,
     pub names: Arc<IndicatorNames>,
     pub roster: Roster,
-    /// What the start goes on from.
-    pub states: &'a BTreeMap<u32, PartitionState>,
     pub partitions: u32,
 }
 
@@ -70,14 +77,18 @@ pub struct Lack {
 }
 
 impl Lack {
-    /// `None`: the sink has all that the start does not compute anyway.
-    pub fn of(sink: &Arc<dyn Sink>, source: &Source<'_>) -> Result<Option<Self>, EngineError> {
+    /// `until`: up to where it is to have each partition. `None`: the sink has all of that.
+    pub fn of(
+        sink: &Arc<dyn Sink>,
+        source: &Source,
+        until: &BTreeMap<u32, Position>,
+    ) -> Result<Option<Self>, EngineError> {
         let Some(kept) = sink.kept() else { return Ok(None) };
         let mut wanted: BTreeMap<u32, (Position, Position)> = BTreeMap::new();
-        for state in source.states.values().filter(|state| !state.symbols.is_empty()) {
-            let kept = kept.get(&state.partition).copied().unwrap_or_default();
-            if kept < state.position {
-                wanted.insert(state.partition, (kept, state.position));
+        for (&partition, &until) in until {
+            let kept = kept.get(&partition).copied().unwrap_or_default();
+            if kept < until {
+                wanted.insert(partition, (kept, until));
             }
         }
         if wanted.is_empty() {
@@ -195,6 +206,62 @@ impl Lack {
     }
 }
 
+/// A sink that keeps what it is told, and what it lacks at the start.
+pub struct Keeper {
+    sink: Arc<dyn Sink>,
+    lack: Option<Lack>,
+}
+
+impl Keeper {
+    /// Tells what the start found lacking, then whatever is lost, until it is to stop.
+    fn run(self, source: &Source, log: &SharedLog, stopping: &AtomicBool) {
+        if let Some(lack) = self.lack {
+            lack.run(stopping);
+        }
+        let mut pause = LOOK_EVERY;
+        let mut waited = Stopwatch::start();
+        while !stopping.load(Ordering::Relaxed) {
+            clock::sleep(STOP_WITHIN);
+            if waited.elapsed() < pause {
+                continue;
+            }
+            if self.sink.is_lacking() {
+                refill_now(&self.sink, source, log, stopping);
+                // Where rows are lost faster than they are told again, less and less is tried.
+                pause = (pause * 2).min(LOOK_EVERY_MAX);
+            } else {
+                pause = LOOK_EVERY;
+            }
+            waited = Stopwatch::start();
+        }
+    }
+}
+
+/// Everything up to the journal's end that the sink has not surely kept.
+fn refill_now(sink: &Arc<dyn Sink>, source: &Source, log: &SharedLog, stopping: &AtomicBool) {
+    // First: what is lost from here on is lost anew.
+    sink.refill(Refill::Begins);
+    let mut until = BTreeMap::new();
+    for (_, instrument) in source.roster.iter() {
+        let partition = instrument.partition(source.partitions);
+        until.entry(partition).or_insert_with(|| log.lock().position(partition));
+    }
+    // It is read from the disk. While that takes nothing nothing is computed either.
+    while !log.flush() {
+        if stopping.load(Ordering::Relaxed) {
+            return;
+        }
+        clock::sleep(STOP_WITHIN);
+    }
+    match Lack::of(sink, source, &until) {
+        Ok(Some(lack)) => lack.run(stopping),
+        Ok(None) => _ = sink.refill(Refill::Ends),
+        Err(error) => {
+            error!(sink = sink.name(), %error, "sink stays behind the journal until the next start")
+        }
+    }
+}
+
 /// The threads that tell sinks again what they lack; dropped, they end.
 #[derive(Default)]
 pub struct Refills {
@@ -203,25 +270,31 @@ pub struct Refills {
 }
 
 impl Refills {
-    /// Before anything is offered to the sinks: they are to know that older rows follow.
-    pub fn announce(sinks: &[Arc<dyn Sink>], source: &Source<'_>) -> Result<Vec<Lack>, EngineError> {
-        let mut lacks = Vec::new();
-        for sink in sinks {
-            if let Some(lack) = Lack::of(sink, source)? {
+    /// Before anything is offered to the sinks: those that lack something are to know that older rows follow. `until`:
+    /// what the start goes on from.
+    pub fn announce(
+        sinks: &[Arc<dyn Sink>],
+        source: &Source,
+        until: &BTreeMap<u32, Position>,
+    ) -> Result<Vec<Keeper>, EngineError> {
+        let mut keepers = Vec::new();
+        for sink in sinks.iter().filter(|sink| sink.kept().is_some()) {
+            let lack = Lack::of(sink, source, until)?;
+            if lack.is_some() {
                 sink.refill(Refill::Begins);
-                lacks.push(lack);
             }
+            keepers.push(Keeper { sink: sink.clone(), lack });
         }
-        Ok(lacks)
+        Ok(keepers)
     }
 
-    pub fn start(lacks: Vec<Lack>) -> Result<Self, EngineError> {
+    pub fn start(keepers: Vec<Keeper>, source: &Source, log: &SharedLog) -> Result<Self, EngineError> {
         let mut refills = Self::default();
-        for lack in lacks {
-            let stopping = refills.stopping.clone();
+        for keeper in keepers {
+            let (source, log, stopping) = (source.clone(), log.clone(), refills.stopping.clone());
             let thread = thread::Builder::new()
                 .name("refill".to_owned())
-                .spawn(move || lack.run(&stopping))
+                .spawn(move || keeper.run(&source, &log, &stopping))
                 .map_err(EngineError::Thread)?;
             refills.threads.push(thread);
         }
@@ -260,7 +333,11 @@ fn link(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
-        fs::hard_link(entry.path(), to.join(entry.file_name()))?;
+        match fs::hard_link(entry.path(), to.join(entry.file_name())) {
+            // Let go meanwhile: no snapshot speaks of it any more.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            linked => linked?,
+        }
     }
     Ok(())
 }

@@ -45,7 +45,12 @@ pub trait Sink: Send + Sync {
 
     fn offer(&self, batch: &Arc<Batch>);
 
-    /// A symbol goes on from a snapshot: what it knew then, before anything is offered of it.
+    /// Of the trades and indicators that a start computes again of a symbol, those that need not be told. All else is.
+    fn heard(&self, _watch: Watch) -> Heard {
+        Heard::default()
+    }
+
+    /// A start has computed a symbol: what it knows by now, behind all that was told of it on the way. May wait.
     fn stand(&self, _watch: Watch, _standing: &Standing) {}
 
     /// Everything offered before this call has to survive a loss of the process before `barrier` is
@@ -66,6 +71,11 @@ pub trait Sink: Send + Sync {
         None
     }
 
+    /// Whether it lost something of what it was offered since the start, and waits to be told it again.
+    fn is_lacking(&self) -> bool {
+        false
+    }
+
     /// What it lacks, told by a thread of its own beside what is offered. `false`: it has no room for it now, and
     /// is to be told again.
     fn refill(&self, _step: Refill<'_>) -> bool {
@@ -73,10 +83,27 @@ pub trait Sink: Send + Sync {
     }
 }
 
+/// Up to where a sink needs to hear nothing again of a symbol, by what caused it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Heard {
+    pub trades: Position,
+    pub indicators: Position,
+}
+
+impl Heard {
+    /// Neither is ever needed again.
+    pub const ALL: Self = Self { trades: Position(u64::MAX), indicators: Position(u64::MAX) };
+
+    /// What nobody of two needs.
+    pub fn and(self, other: Self) -> Self {
+        Self { trades: self.trades.min(other.trades), indicators: self.indicators.min(other.indicators) }
+    }
+}
+
 /// Telling a sink again what it lacks.
 #[derive(Clone, Copy, Debug)]
 pub enum Refill<'a> {
-    /// Before anything is offered. Until the end it has not kept what barriers say that they cover.
+    /// Until the end it has not kept what barriers say that they cover.
     Begins,
     /// Older than everything that is offered meanwhile.
     Batch(&'a Arc<Batch>),

@@ -7,5 +7,6 @@ pub mod error;
 pub mod feed_log;
 pub mod history;
 pub mod pending;
+pub mod progress;
 pub mod questdb;
 pub mod spool;

@@ -5,8 +5,9 @@
 //! milliseconds.
 //!
 //! **When it is full** a batch is dropped and counted, and no barrier is reached any more: the last
-//! snapshot that counts then lies before the dropped batch, and the next start tells it again. Writers
-//! keep it from coming to that: they move what waits to disk before the queue is full.
+//! snapshot that counts then lies before the dropped batch. What was dropped is computed and told again from the journal
+//! while the engine runs, or by the next start; then barriers count again. Writers keep it from coming to that: they
+//! move what waits to disk before the queue is full.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,8 +40,12 @@ struct Queue {
     entries: VecDeque<Entry>,
     tellings: usize,
     barriers: usize,
-    /// Whether a batch was ever dropped.
+    /// Whether a batch was dropped that has not been told again.
     has_dropped: bool,
+    /// Whether one was since older rows began to be told again.
+    has_dropped_anew: bool,
+    /// Whether what was kept elsewhere is gone, and is not being told again.
+    has_forgotten: bool,
     /// Rows that were taken out and wait on disk.
     spooled: bool,
     refilling: Refilling,
@@ -73,6 +78,7 @@ impl Pending {
         // One batch always fits, however large.
         if queue.closed || (tellings > self.tellings_max && queue.tellings > 0) {
             queue.has_dropped = true;
+            queue.has_dropped_anew = true;
             drop(queue);
             self.meter.dropped.inc_by(batch.tellings.len() as u64);
             return false;
@@ -110,7 +116,7 @@ impl Pending {
     /// where something was dropped, or older rows are still to come.
     pub fn covered(&self, entries: &[Entry]) -> BTreeMap<u32, Position> {
         let queue = self.lock();
-        if queue.has_dropped || queue.refilling != Refilling::No {
+        if !queue.is_whole() {
             return BTreeMap::new();
         }
         let barriers = entries.iter().filter_map(|entry| match entry {
@@ -120,18 +126,35 @@ impl Pending {
         barriers.flat_map(|barrier| barrier.covers().iter().copied()).collect()
     }
 
+    /// Whether what was taken out of it is all that was ever told.
+    pub fn is_whole(&self) -> bool {
+        self.lock().is_whole()
+    }
+
+    /// What was kept elsewhere is gone. Barriers go on: what is told from now on is kept.
+    pub fn forget(&self) {
+        self.lock().has_forgotten = true;
+    }
+
+    /// Whether something was dropped or is gone, and is not being told again.
+    pub fn is_lacking(&self) -> bool {
+        let queue = self.lock();
+        (queue.has_dropped || queue.has_forgotten) && queue.refilling == Refilling::No
+    }
+
     /// Older rows will be offered beside the others.
     pub fn begin_refill(&self) {
-        self.lock().refilling = Refilling::Yes;
+        let mut queue = self.lock();
+        queue.refilling = Refilling::Yes;
+        queue.has_dropped_anew = false;
+        queue.has_forgotten = false;
     }
 
     /// All older rows were offered.
     pub fn end_refill(&self) {
         let mut queue = self.lock();
-        queue.refilling = match queue.entries.len() {
-            0 => Refilling::No,
-            waiting => Refilling::Ending(waiting),
-        };
+        let waiting = queue.entries.len();
+        queue.end_refill(waiting);
     }
 
     /// As [`Pending::offer`], for whoever may wait; `false`: there should be room for others beside it, and it is
@@ -146,8 +169,7 @@ impl Pending {
             let mut queue = self.lock();
             let gone: Vec<Entry> = queue.entries.drain(..count).collect();
             if let Refilling::Ending(waiting) = queue.refilling {
-                let left = waiting.saturating_sub(count);
-                queue.refilling = if left == 0 { Refilling::No } else { Refilling::Ending(left) };
+                queue.end_refill(waiting.saturating_sub(count));
             }
             queue.tellings -= gone.iter().map(Entry::tellings).sum::<usize>();
             queue.barriers -= gone.iter().filter(|entry| matches!(entry, Entry::Barrier(_))).count();
@@ -223,6 +245,20 @@ impl Pending {
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn is_whole(&self) -> bool {
+        !self.has_dropped && !self.has_forgotten && self.refilling == Refilling::No
+    }
+
+    /// The last of the older rows are among so many first entries.
+    fn end_refill(&mut self, waiting: usize) {
+        self.refilling = if waiting > 0 { Refilling::Ending(waiting) } else { Refilling::No };
+        if waiting == 0 && !self.has_dropped_anew {
+            self.has_dropped = false;
+        }
     }
 }
 
@@ -302,6 +338,36 @@ mod tests {
         assert_eq!(pending.covered(&entries), BTreeMap::from([(3, Position(12))]));
         assert!(!pending.offer(&batch(10)));
         assert_eq!(pending.covered(&entries), BTreeMap::new(), "something was dropped");
+    }
+
+    #[test]
+    fn what_was_dropped_counts_again_once_it_was_told_again() {
+        let pending = Pending::new(10, Metrics::new().queue("store"));
+        pending.offer(&batch(10));
+        assert!(pending.is_whole() && !pending.offer(&batch(1)));
+        assert!(pending.is_lacking() && !pending.is_whole());
+        pending.done(1, "store");
+        pending.begin_refill();
+        assert!(!pending.is_lacking() && pending.offer_later(&batch(4)));
+        // Something else is lost meanwhile: all of it once more.
+        assert!(!pending.offer(&batch(10)));
+        pending.end_refill();
+        pending.done(1, "store");
+        assert!(pending.is_lacking() && pending.has_dropped());
+        pending.begin_refill();
+        assert!(pending.offer_later(&batch(4)));
+        let (barrier, reached) = Barrier::new(1);
+        pending.mark(barrier);
+        pending.end_refill();
+        assert!(!pending.is_whole(), "the last of it waits");
+        pending.done(2, "store");
+        assert!(pending.is_whole() && !pending.has_dropped());
+        assert_eq!(reached.len(), 1);
+        pending.forget();
+        assert!(pending.is_lacking() && !pending.has_dropped() && !pending.is_whole());
+        pending.begin_refill();
+        pending.end_refill();
+        assert!(pending.is_whole());
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::domain::told::{Told, Watch};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock::Mono;
 use crate::runtime::metrics::QueueMeter;
-use crate::runtime::sink::{Batch, Sink};
+use crate::runtime::sink::{Batch, Heard, Sink};
 use crate::venues::desk::Desk;
 use crate::venues::seam::Missing;
 
@@ -254,6 +254,10 @@ impl Repairer {
 impl Sink for Repairer {
     fn name(&self) -> &'static str {
         "gap_repair"
+    }
+
+    fn heard(&self, _watch: Watch) -> Heard {
+        Heard::ALL
     }
 
     fn offer(&self, batch: &Arc<Batch>) {

@@ -48,9 +48,10 @@ impl Forming {
         self.interval
     }
 
-    /// What formed when the snapshot was taken.
+    /// What forms when a start goes on.
     pub fn stand(&mut self, series: &StandingSeries) {
         self.closed_until = series.closed_until;
+        self.whole_from = UnixNanos(i64::MIN);
         self.open = series.forming.iter().filter_map(OpenCandle::of).collect();
         self.open.drain(..self.open.len().saturating_sub(FORMING_MAX));
     }

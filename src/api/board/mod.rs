@@ -111,7 +111,7 @@ impl Board {
         }
     }
 
-    /// A symbol goes on from a snapshot, and nothing was entered of it.
+    /// A symbol goes on after a start, which told everything but its trades.
     fn stand(&self, watch: Watch, standing: &Standing) {
         if let Some(seat) = self.seats.get(watch.0 as usize) {
             lock(seat).stand(standing);

@@ -47,6 +47,7 @@ pub struct Trouble {
     pub status: WatchStatus,
     /// One plain sentence.
     pub reason: String,
+    pub since: UnixNanos,
 }
 
 /// Which forecast, and which score: interval, target, model, candles ahead.
@@ -58,9 +59,9 @@ pub struct Seen {
     counts: Counts,
     cause_seq: u64,
     at: Option<Position>,
-    /// It went on from a snapshot that said what formed: accepted events until then.
-    stood: Option<u64>,
-    /// What the snapshot knew of the last trade.
+    /// A start said what forms: accepted events until then, and how many trades were entered before.
+    stood: Option<(u64, u64)>,
+    /// What the start knew of the last trade.
     last_price: Option<(Price, UnixNanos)>,
     trades: VecDeque<Trade>,
     trades_max: usize,
@@ -120,18 +121,24 @@ impl Seen {
         true
     }
 
-    /// What a snapshot knew, before anything is entered.
+    /// What a start goes on from; it told everything but trades.
     pub fn stand(&mut self, standing: &Standing) {
-        self.stood = Some(standing.seq);
+        self.stood = Some((standing.seq, self.counts.trades));
         self.last_price = standing.last;
-        for series in &standing.series {
-            if let Some(forming) =
-                self.forming.iter_mut().find(|forming| forming.interval() == series.interval)
-            {
-                forming.stand(series);
+        let last_at = standing.last.map(|(_, at)| at);
+        for forming in &mut self.forming {
+            match standing.series.iter().find(|series| series.interval == forming.interval()) {
+                Some(series) => forming.stand(series),
+                None => forming.forget(last_at),
             }
         }
         standing.gaps.iter().for_each(|gap| self.enter_gap(gap));
+        // Some of them may have been told to others, and entered.
+        self.trades.clear();
+        standing.trades.iter().for_each(|trade| self.keep_trade(trade));
+        if self.trouble.as_ref().is_some_and(|trouble| last_at > Some(trouble.since)) {
+            self.trouble = None;
+        }
     }
 
     pub fn counts(&self) -> Counts {
@@ -228,7 +235,8 @@ impl Seen {
         });
         let known = WatchStatus::ALL.into_iter().find(|status| Some(status.name()) == said);
         if let Some(status) = known.filter(|_| signal.kind == SignalKind::Quality) {
-            self.trouble = Some(Trouble { status, reason: signal.message.clone() });
+            self.trouble =
+                Some(Trouble { status, reason: signal.message.clone(), since: signal.exchange_at });
         }
     }
 
@@ -236,9 +244,14 @@ impl Seen {
         self.counts.trades += 1;
         // Whatever was wrong with its subscription: it speaks.
         self.trouble = None;
-        // As the snapshot counted.
-        let arrival = self.stood.unwrap_or(0) + self.counts.trades;
+        // As the symbol counts.
+        let (seq, before) = self.stood.unwrap_or((0, 0));
+        let arrival = seq + self.counts.trades - before;
         self.forming.iter_mut().for_each(|forming| forming.add(trade, arrival));
+        self.keep_trade(trade);
+    }
+
+    fn keep_trade(&mut self, trade: &Trade) {
         let place = |trade: &Trade| {
             let id = if let TradeId::Number(id) = trade.id { id } else { 0 };
             (trade.exchange_at, id)

@@ -16,17 +16,23 @@ use crate::domain::standing::Standing;
 use crate::domain::told::Watch;
 use crate::runtime::clock;
 use crate::runtime::metrics::{Metrics, QueueMeter};
-use crate::runtime::sink::{Batch, Sink};
+use crate::runtime::sink::{Batch, Heard, Sink};
 
 /// Batches that wait; shards publish at most one a millisecond each when there is much to tell.
 const QUEUE_MAX: usize = 8_192;
 const POLL_EVERY: Duration = Duration::from_millis(5);
 
+/// In the order in which it came.
+#[derive(Debug)]
+enum Item {
+    Batch(Arc<Batch>),
+    Stand(Watch, Box<Standing>),
+}
+
 /// The board's side of the shards.
 #[derive(Debug)]
 pub struct BoardSink {
-    board: Arc<Board>,
-    sender: Sender<Arc<Batch>>,
+    sender: Sender<Item>,
     missed: Arc<AtomicU64>,
     meter: QueueMeter,
 }
@@ -43,7 +49,7 @@ pub fn start(board: Arc<Board>, metrics: &Metrics) -> io::Result<(Arc<BoardSink>
     let (sender, receiver) = bounded(QUEUE_MAX);
     let (missed, stop) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
     let meter = metrics.queue("board");
-    let sink = BoardSink { board: board.clone(), sender, missed: missed.clone(), meter: meter.clone() };
+    let sink = BoardSink { sender, missed: missed.clone(), meter: meter.clone() };
     let reader = Reader { board, receiver, missed: missed.clone(), meter: meter.clone() };
     let thread = {
         let stop = stop.clone();
@@ -58,7 +64,7 @@ impl Sink for BoardSink {
     }
 
     fn offer(&self, batch: &Arc<Batch>) {
-        match self.sender.try_send(batch.clone()) {
+        match self.sender.try_send(Item::Batch(batch.clone())) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 self.missed.fetch_add(1, Ordering::Relaxed);
@@ -69,14 +75,20 @@ impl Sink for BoardSink {
         }
     }
 
+    /// Nothing is built of what a start computes again: where it has come to is told by itself.
+    fn heard(&self, _watch: Watch) -> Heard {
+        Heard::ALL
+    }
+
     fn stand(&self, watch: Watch, standing: &Standing) {
-        self.board.stand(watch, standing);
+        // Waits where the queue is full; nobody listens while the process stops.
+        let _ = self.sender.send(Item::Stand(watch, Box::new(standing.clone())));
     }
 }
 
 struct Reader {
     board: Arc<Board>,
-    receiver: Receiver<Arc<Batch>>,
+    receiver: Receiver<Item>,
     missed: Arc<AtomicU64>,
     meter: QueueMeter,
 }
@@ -93,8 +105,11 @@ impl Reader {
     fn drain(&self) {
         self.meter.depth.set(self.receiver.len() as i64);
         // Those that wait now: what comes meanwhile must not keep the loss of others from being noticed.
-        for batch in self.receiver.try_iter().take(self.receiver.len()) {
-            self.board.enter(&batch);
+        for item in self.receiver.try_iter().take(self.receiver.len()) {
+            match item {
+                Item::Batch(batch) => self.board.enter(&batch),
+                Item::Stand(watch, standing) => self.board.stand(watch, &standing),
+            }
         }
         let missed = self.missed.swap(0, Ordering::Relaxed);
         if missed > 0 {

@@ -10,8 +10,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::Notify;
 
 use crate::api::feed::message::messages_of;
+use crate::domain::told::Watch;
 use crate::runtime::metrics::QueueMeter;
-use crate::runtime::sink::{Barrier, Batch, Sink};
+use crate::runtime::sink::{Barrier, Batch, Heard, Sink};
 
 /// Batches that may wait. When it is full a batch is not taken: its messages are counted, and every
 /// client is told of the hole in a gap frame; history has them.
@@ -67,6 +68,11 @@ impl Inbox {
 impl Sink for Inbox {
     fn name(&self) -> &'static str {
         "feed"
+    }
+
+    /// Trades and indicators of before the start are not told to clients.
+    fn heard(&self, _watch: Watch) -> Heard {
+        Heard::ALL
     }
 
     fn offer(&self, batch: &Arc<Batch>) {

@@ -191,7 +191,7 @@ fn state_of(
     if health.condition(&format!("listing:{instrument}")) == Some(Condition::Degraded) {
         return (WatchStatus::Unlisted.name(), format!("{venue} does not list it"));
     }
-    if let Some(Trouble { status, reason }) = trouble {
+    if let Some(Trouble { status, reason, .. }) = trouble {
         return (status.name(), reason);
     }
     match venue_condition(health, venue) {

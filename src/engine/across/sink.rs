@@ -15,7 +15,7 @@ use crate::domain::interval::Interval;
 use crate::domain::time::UnixNanos;
 use crate::domain::told::{Roster, Told, Watch};
 use crate::runtime::metrics::{Metrics, QueueMeter};
-use crate::runtime::sink::{Barrier, Batch, Sink};
+use crate::runtime::sink::{Barrier, Batch, Heard, Sink};
 
 /// Messages that wait: some batches a minute of each shard, and what a start tells again.
 const QUEUE: usize = 4_096;
@@ -87,6 +87,10 @@ impl AcrossSink {
 impl Sink for AcrossSink {
     fn name(&self) -> &'static str {
         "across"
+    }
+
+    fn heard(&self, _watch: Watch) -> Heard {
+        Heard::ALL
     }
 
     fn offer(&self, batch: &Arc<Batch>) {

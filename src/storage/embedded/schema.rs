@@ -17,8 +17,8 @@ use crate::domain::interval::Interval;
 use crate::domain::time::UnixNanos;
 use crate::storage::error::StorageError;
 
-/// Of this layout; the one before is made into it by the writer, another one is refused.
-pub const VERSION: i64 = 2;
+/// Of this layout; those before are made into it by the writer, another one is refused.
+pub const VERSION: i64 = 3;
 
 /// The file in the data directory.
 pub const FILE: &str = "store.sqlite";
@@ -67,6 +67,7 @@ CREATE INDEX signals_by_severity ON signals (severity, at, id);
 CREATE TABLE outcomes (
   at INTEGER NOT NULL, id INTEGER NOT NULL, actual TEXT NOT NULL, PRIMARY KEY (at, id)) WITHOUT ROWID, STRICT;
 CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID, STRICT;
+CREATE TABLE progress (instrument INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT;
 ";
 
 /// What the first layout lacks.
@@ -75,6 +76,9 @@ ALTER TABLE forecasts ADD COLUMN actual TEXT;
 CREATE TABLE outcomes (
   at INTEGER NOT NULL, id INTEGER NOT NULL, actual TEXT NOT NULL, PRIMARY KEY (at, id)) WITHOUT ROWID, STRICT;
 ";
+
+/// What the second lacks.
+const FROM_2: &str = "CREATE TABLE progress (instrument INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT;";
 
 /// Opens the store for its one writer; makes it where there is none.
 pub fn open_to_write(path: &Path) -> Result<Connection, StorageError> {
@@ -90,19 +94,19 @@ pub fn open_to_write(path: &Path) -> Result<Connection, StorageError> {
         .and_then(|()| connection.pragma_update(None, "temp_store", "memory"))
         .map_err(error("open"))?;
     let found = version(&connection).map_err(error("read"))?;
-    if found == 0 {
-        let transaction = connection.transaction().map_err(error("make"))?;
-        transaction.execute_batch(TABLES).map_err(error("make"))?;
-        transaction.pragma_update(None, "user_version", VERSION).map_err(error("make"))?;
-        transaction.commit().map_err(error("make"))?;
-    } else if found == 1 {
-        let transaction = connection.transaction().map_err(error("make"))?;
-        transaction.execute_batch(FROM_1).map_err(error("make"))?;
-        transaction.pragma_update(None, "user_version", VERSION).map_err(error("make"))?;
-        transaction.commit().map_err(error("make"))?;
-    } else {
-        check_version(path, found)?;
-    }
+    let steps: &[&str] = match found {
+        0 => &[TABLES],
+        1 => &[FROM_1, FROM_2],
+        2 => &[FROM_2],
+        found => return check_version(path, found).map(|()| connection),
+    };
+    let make = |connection: &mut Connection| -> rusqlite::Result<()> {
+        let transaction = connection.transaction()?;
+        steps.iter().try_for_each(|step| transaction.execute_batch(step))?;
+        transaction.pragma_update(None, "user_version", VERSION)?;
+        transaction.commit()
+    };
+    make(&mut connection).map_err(error("make"))?;
     Ok(connection)
 }
 

@@ -4,12 +4,13 @@
 //! it in the queue. Where the store cannot take it (another program holds a lock, the disk is full) or
 //! does not keep up, the thread lays rows down in a spool on disk, and writes them from there, in order, when
 //! it can. Nothing is lost: a barrier is reached when everything before it is committed or synced in the
-//! spool, and what neither queue nor spool can hold is told again by the next start.
+//! spool, and what neither queue nor spool can hold is told again from the journal, while the engine runs or by the next
+//! start. What a start computes again and finds committed is not written twice.
 
 use std::collections::BTreeMap;
 use std::iter;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -17,19 +18,20 @@ use tracing::{error, info, warn};
 
 use crate::domain::output::Position;
 use crate::domain::time::UnixNanos;
-use crate::domain::told::Roster;
+use crate::domain::told::{Roster, Watch};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock::{self, Mono, Stopwatch};
 use crate::runtime::health::{Condition, Health};
 use crate::runtime::latency::{Recorder, Stage};
 use crate::runtime::metrics::Metrics;
-use crate::runtime::sink::{Barrier, Batch, Refill, Sink, Telling};
+use crate::runtime::sink::{Barrier, Batch, Heard, Refill, Sink, Telling};
 use crate::storage::config::EmbeddedConfig;
 use crate::storage::embedded::row::{Row, Table};
 use crate::storage::embedded::store::{Counts, Store};
 use crate::storage::error::StorageError;
 use crate::storage::history::History;
 use crate::storage::pending::{Entry, Pending};
+use crate::storage::progress::Progress;
 use crate::storage::spool::Spool;
 
 /// Of the sink, its queue, its metrics and its part of health.
@@ -44,6 +46,8 @@ const BATCH_TELLINGS: usize = 1 << 14;
 const BATCH_AGE: Duration = Duration::from_millis(50);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Between two notes of how far each symbol is kept: a start writes again what came after the last.
+const NOTE_EVERY: Duration = Duration::from_secs(1);
 /// Rows of the spool in one transaction, as bytes, about.
 const SPOOL_RECORD_BYTES: usize = 1 << 20;
 const SPOOL_BYTES_MAX: u64 = 1 << 30;
@@ -52,16 +56,21 @@ const SPOOL_BYTES_MAX: u64 = 1 << 30;
 #[derive(Debug)]
 pub struct Embedded {
     pending: Pending,
-    /// Up to where the store had kept each partition when it was opened.
-    kept: BTreeMap<u32, Position>,
+    kept: Kept,
+    /// Up to where the store had what each symbol told when it was opened.
+    reached: Arc<[Position]>,
     history: Arc<History>,
     writer: Option<JoinHandle<()>>,
 }
 
+/// Up to where the store has kept each partition.
+type Kept = Arc<Mutex<BTreeMap<u32, Position>>>;
+
 #[derive(Debug)]
 struct StoreSink {
     pending: Pending,
-    kept: BTreeMap<u32, Position>,
+    kept: Kept,
+    reached: Arc<[Position]>,
 }
 
 impl Embedded {
@@ -85,11 +94,15 @@ impl Embedded {
             metrics.sink_rows.with_label_values(&[NAME, table.name()]);
         }
         metrics.sink_backlog_bytes.with_label_values(&[NAME]).set(spool.bytes() as i64);
-        let kept = store.kept().clone();
+        let kept = Kept::new(store.kept().clone().into());
+        let reached = store.reached().into();
         let writer = Writer {
             store,
             spool,
             pending: pending.clone(),
+            kept: kept.clone(),
+            progress: Progress::new(roster.len()),
+            noted: Stopwatch::start(),
             laid_down: BTreeMap::new(),
             keep: config.keep,
             metrics: metrics.clone(),
@@ -101,11 +114,12 @@ impl Embedded {
             .name("store".to_owned())
             .spawn(move || writer.run())
             .map_err(StorageError::io(data_dir, "start the writer of"))?;
-        Ok(Self { pending, kept, history, writer: Some(writer) })
+        Ok(Self { pending, kept, reached, history, writer: Some(writer) })
     }
 
     pub fn sink(&self) -> Arc<dyn Sink> {
-        Arc::new(StoreSink { pending: self.pending.clone(), kept: self.kept.clone() })
+        let (kept, reached) = (self.kept.clone(), self.reached.clone());
+        Arc::new(StoreSink { pending: self.pending.clone(), kept, reached })
     }
 
     pub fn history(&self) -> Arc<History> {
@@ -130,9 +144,26 @@ impl Sink for StoreSink {
     }
 
     fn offer(&self, batch: &Arc<Batch>) {
-        if batch.tellings.iter().any(|telling| Row::table_of(&telling.told).is_some()) {
-            self.pending.offer(batch);
+        let is_row = |telling: &&Telling| Row::table_of(&telling.told).is_some();
+        let rows = batch.tellings.iter().filter(is_row).count();
+        if rows == 0 {
+            return;
         }
+        if !batch.recovered {
+            self.pending.offer(batch);
+            return;
+        }
+        let is_new = |telling: &&Telling| telling.at > self.reached[telling.watch.0 as usize];
+        let tellings: Vec<_> = batch.tellings.iter().filter(is_row).filter(is_new).cloned().collect();
+        if tellings.len() == rows {
+            self.pending.offer(batch);
+        } else if !tellings.is_empty() {
+            self.pending.offer(&Arc::new(Batch { tellings, ..**batch }));
+        }
+    }
+
+    fn heard(&self, watch: Watch) -> Heard {
+        Heard { indicators: self.reached[watch.0 as usize], ..Heard::ALL }
     }
 
     fn mark(&self, barrier: Barrier) {
@@ -144,7 +175,11 @@ impl Sink for StoreSink {
     }
 
     fn kept(&self) -> Option<BTreeMap<u32, Position>> {
-        Some(self.kept.clone())
+        Some(self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn is_lacking(&self) -> bool {
+        self.pending.is_lacking()
     }
 
     /// A row that is newer than what comes late stays: rows know their revision.
@@ -162,6 +197,11 @@ struct Writer {
     store: Store,
     spool: Spool,
     pending: Pending,
+    kept: Kept,
+    /// Of what stands in the store, or before what is written next.
+    progress: Progress,
+    /// When that was last written down.
+    noted: Stopwatch,
     /// What will be kept of each partition once the spool is written: what barriers that were laid down cover.
     laid_down: BTreeMap<u32, Position>,
     keep: Duration,
@@ -189,15 +229,19 @@ impl Writer {
             if closing && self.pending.is_empty() && self.spool.is_empty() {
                 return;
             }
-            if self.pending.has_dropped() && !said_dropped {
-                said_dropped = true;
-                error!("rows were dropped before the embedded store: a restart tells them again");
+            let has_dropped = self.pending.has_dropped();
+            if has_dropped && !said_dropped {
+                warn!("rows were dropped before the embedded store: they are told again from the journal");
                 self.health.set(
                     PART,
                     Condition::Degraded,
-                    "rows were dropped, queue and spool were full: a restart tells them again",
+                    "rows were dropped, queue and spool were full: they are told again from the journal",
                 );
+            } else if said_dropped && !has_dropped {
+                info!("the embedded store has the rows that were dropped");
+                self.health.set(PART, Condition::Up, "");
             }
+            said_dropped = has_dropped;
             if swept.elapsed() >= SWEEP_EVERY {
                 self.sweep(&mut swept);
             }
@@ -235,7 +279,8 @@ impl Writer {
         }
         if !self.laid_down.is_empty() {
             self.store.write_up_to(iter::empty(), &self.laid_down, false)?;
-            self.laid_down.clear();
+            let covered = std::mem::take(&mut self.laid_down);
+            self.keep(covered);
         }
         // What follows stands in the queue: readers find it there again.
         self.pending.set_spooled(false);
@@ -245,11 +290,33 @@ impl Writer {
         }
         let durably = entries.iter().any(|entry| matches!(entry, Entry::Barrier(_)));
         let covered = self.pending.covered(&entries);
-        let counts = self.store.write_up_to(entries.iter().filter_map(batch_of), &covered, durably)?;
+        self.note(&entries);
+        let is_due = (durably || self.noted.elapsed() >= NOTE_EVERY) && self.pending.is_whole();
+        let reached: Vec<_> = self.progress.changed().filter(|_| is_due).collect();
+        let batches = entries.iter().filter_map(batch_of);
+        let counts = self.store.write_noting(batches, &covered, &reached, durably)?;
+        if is_due {
+            self.progress.written();
+            self.noted = Stopwatch::start();
+        }
+        self.keep(covered);
         self.time(&entries);
         self.wrote(&counts);
         self.pending.done(entries.len(), NAME);
         Ok(())
+    }
+
+    /// These are in the store before anything that follows them; what is told again says nothing of what came between.
+    fn note(&mut self, entries: &[Entry]) {
+        for entry in entries {
+            if let Entry::Batch(batch) = entry {
+                self.progress.note(batch);
+            }
+        }
+    }
+
+    fn keep(&self, covered: BTreeMap<u32, Position>) {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).extend(covered);
     }
 
     /// How long the rows that trades caused took to be committed.
@@ -314,6 +381,7 @@ impl Writer {
             if entries.is_empty() {
                 return Ok(());
             }
+            self.note(&entries);
             bytes.clear();
             self.store.encode(entries.iter().filter_map(batch_of), &mut bytes);
             if !bytes.is_empty() {
@@ -411,6 +479,80 @@ mod tests {
         sink.offer(&batch(vec![telling(0, 9, told_candle(1_000, 0))]));
         drop(embedded);
         assert_eq!(minutes(&History::offline(folder.path())), 1_001);
+    }
+
+    #[test]
+    fn what_a_start_finds_committed_is_not_written_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let (embedded, ..) = start(folder.path());
+        let rows = |minutes: std::ops::Range<i64>| {
+            batch(minutes.map(|minute| telling(0, minute as u64 + 1, told_candle(minute, 0))).collect())
+        };
+        assert_eq!(embedded.sink().heard(Watch(0)), Heard { trades: Heard::ALL.trades, ..Heard::default() });
+        embedded.sink().offer(&rows(0..10));
+        let (barrier, reached) = Barrier::new(1);
+        embedded.sink().mark(barrier);
+        assert_eq!(reached.recv_timeout(DEADLINE), Ok(NAME));
+        drop(embedded);
+        let (embedded, metrics, _) = start(folder.path());
+        let sink = embedded.sink();
+        assert_eq!(sink.heard(Watch(0)).indicators, Position(10));
+        assert_eq!(sink.heard(Watch(1)).indicators, Position(0));
+        let recovered = |batch: Arc<Batch>| Arc::new(Batch { recovered: true, ..(*batch).clone() });
+        sink.offer(&recovered(rows(0..10)));
+        assert!(embedded.pending.is_empty());
+        sink.offer(&recovered(rows(5..12)));
+        sink.offer(&recovered(batch(vec![telling(1, 3, told_candle(3, 0))])));
+        drop(embedded);
+        assert_eq!(metrics.sink_rows.with_label_values(&[NAME, "candles"]).get(), 3);
+        assert_eq!(minutes(&History::offline(folder.path())), 12);
+        // What was noted counts for one start: the journal may have lost its end with the power.
+        let (embedded, ..) = start(folder.path());
+        assert_eq!(embedded.sink().heard(Watch(0)).indicators, Position(0));
+    }
+
+    #[test]
+    fn what_was_dropped_can_be_told_again_while_it_runs() {
+        let folder = tempfile::tempdir().unwrap();
+        let (embedded, metrics, health) = start(folder.path());
+        let sink = embedded.sink();
+        let covering = |at: u64| Barrier::covering(1, [(0, Position(at))].into());
+        let other = Connection::open(folder.path().join(schema::FILE)).unwrap();
+        // Neither the store nor its spool takes anything.
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let spool = folder.path().join("spool").join(NAME);
+        std::fs::remove_dir_all(&spool).unwrap();
+        std::fs::write(&spool, "").unwrap();
+        let mut told = 0;
+        while !sink.is_lacking() {
+            let rows = (0..8_192).map(|_| telling(0, told, told_candle(told as i64, 0))).collect();
+            sink.offer(&batch(rows));
+            told += 1;
+            assert!(told < 1_000, "the queue has no end");
+        }
+        assert!(metrics.queue(NAME).dropped.get() > 0);
+        other.execute_batch("ROLLBACK").unwrap();
+        std::fs::remove_file(&spool).unwrap();
+        std::fs::create_dir(&spool).unwrap();
+        let (barrier, reached) = covering(1);
+        sink.mark(barrier);
+        wait_for("the queue is worked off", || {
+            embedded.pending.is_empty() && embedded.pending.batches().is_some()
+        });
+        assert!(reached.try_recv().is_err() && sink.kept().unwrap().is_empty());
+        assert_eq!(health.parts()[PART].condition, Condition::Degraded);
+        assert!((minutes(&embedded.history()) as u64) < told);
+        sink.refill(Refill::Begins);
+        let all = (0..told).map(|at| telling(0, at, told_candle(at as i64, 0))).collect();
+        assert!(sink.refill(Refill::Batch(&batch(all))));
+        sink.refill(Refill::Ends);
+        wait_for("it was told again", || embedded.pending.is_whole());
+        let (barrier, reached) = covering(told);
+        sink.mark(barrier);
+        assert_eq!(reached.recv_timeout(DEADLINE), Ok(NAME));
+        assert_eq!(sink.kept().unwrap(), BTreeMap::from([(0, Position(told))]));
+        assert_eq!(minutes(&embedded.history()) as u64, told);
+        wait_for("it is well again", || health.parts()[PART].condition == Condition::Up);
     }
 
     #[test]

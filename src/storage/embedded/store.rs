@@ -14,7 +14,7 @@ use crate::domain::interval::Interval;
 use crate::domain::output::Position;
 use crate::domain::shape::Label;
 use crate::domain::time::UnixNanos;
-use crate::domain::told::Roster;
+use crate::domain::told::{Roster, Watch};
 use crate::runtime::sink::Batch;
 use crate::storage::embedded::row::{Row, Table, Value};
 use crate::storage::embedded::schema;
@@ -88,6 +88,8 @@ pub struct Store {
     newest_at: i64,
     /// Up to where it had kept each partition when it was opened.
     kept: BTreeMap<u32, Position>,
+    /// Likewise what each symbol told, by watch.
+    reached: Vec<Position>,
     /// Sweeps that came to their end.
     sweeps: u32,
 }
@@ -113,6 +115,7 @@ impl Store {
             .query_row("SELECT coalesce(max(open_time), 0) FROM candles", [], |row| row.get(0))
             .map_err(StorageError::sqlite(&path, "read"))?;
         let kept = kept(&connection).map_err(StorageError::sqlite(&path, "read"))?;
+        let reached = take_progress(&connection, roster).map_err(StorageError::sqlite(&path, "read"))?;
         let instrument = roster
             .iter()
             .next()
@@ -121,12 +124,17 @@ impl Store {
         let names = Names { watches: vec![None; roster.len()], ..Names::default() };
         let roster = roster.clone();
         let row = Row::new(instrument);
-        Ok(Self { path, connection, roster, labels, names, row, newest_at, kept, sweeps: 0 })
+        Ok(Self { path, connection, roster, labels, names, row, newest_at, kept, reached, sweeps: 0 })
     }
 
     /// Up to where it had kept each partition when it was opened.
     pub fn kept(&self) -> &BTreeMap<u32, Position> {
         &self.kept
+    }
+
+    /// Up to where it had what each symbol told, by watch; zero: that is not known.
+    pub fn reached(&self) -> &[Position] {
+        &self.reached
     }
 
     pub fn path(&self) -> &Path {
@@ -149,6 +157,17 @@ impl Store {
         covered: &BTreeMap<u32, Position>,
         durably: bool,
     ) -> Result<Counts, StorageError> {
+        self.write_noting(batches, covered, &[], durably)
+    }
+
+    /// Likewise, and notes up to where it has what these symbols told.
+    pub fn write_noting<'a>(
+        &mut self,
+        batches: impl Iterator<Item = &'a Batch>,
+        covered: &BTreeMap<u32, Position>,
+        reached: &[(Watch, Position)],
+        durably: bool,
+    ) -> Result<Counts, StorageError> {
         self.transact(durably, |statements, names, row, newest_at, counts, context| {
             for telling in batches.flat_map(|batch| &batch.tellings) {
                 let watch = telling.watch;
@@ -160,6 +179,11 @@ impl Store {
             }
             for (partition, at) in covered {
                 set_mark(statements.connection, &format!("{KEPT}{partition}"), at.0 as i64)?;
+            }
+            for (watch, at) in reached {
+                let number =
+                    names.number(statements.connection, *watch, context.roster.instrument(*watch))?;
+                set_progress(statements.connection, number, *at)?;
             }
             Ok(())
         })
@@ -367,15 +391,24 @@ fn put(
 
 impl Names {
     fn instrument(&mut self, connection: &Connection, row: &Row) -> rusqlite::Result<i64> {
-        if let Some(watch) = row.watch
-            && let Some(number) = self.watches[watch.0 as usize]
-        {
-            return Ok(number);
+        match row.watch {
+            Some(watch) => self.number(connection, watch, &row.instrument),
+            None => numbered(connection, "instruments", &row.instrument.to_string()),
         }
-        let number = numbered(connection, "instruments", &row.instrument.to_string())?;
-        if let Some(watch) = row.watch {
-            self.watches[watch.0 as usize] = Some(number);
+    }
+
+    fn number(
+        &mut self,
+        connection: &Connection,
+        watch: Watch,
+        instrument: &Instrument,
+    ) -> rusqlite::Result<i64> {
+        let slot = &mut self.watches[watch.0 as usize];
+        if let Some(number) = slot {
+            return Ok(*number);
         }
+        let number = numbered(connection, "instruments", &instrument.to_string())?;
+        *slot = Some(number);
         Ok(number)
     }
 
@@ -416,6 +449,29 @@ fn set_mark(connection: &Connection, name: &str, value: i64) -> rusqlite::Result
     let sql =
         "INSERT INTO marks VALUES (?1, ?2) ON CONFLICT DO UPDATE SET value = max(value, excluded.value)";
     connection.prepare_cached(sql)?.execute(params![name, value]).map(drop)
+}
+
+fn set_progress(connection: &Connection, instrument: i64, at: Position) -> rusqlite::Result<()> {
+    let sql = "INSERT INTO progress VALUES (?1, ?2) ON CONFLICT DO UPDATE SET at = excluded.at";
+    connection.prepare_cached(sql)?.execute(params![instrument, at.0 as i64]).map(drop)
+}
+
+/// Up to where the store has what each symbol told, by watch. What is read is gone: after a loss of power the journal
+/// may end before it, and its places are given to other events.
+fn take_progress(connection: &Connection, roster: &Roster) -> rusqlite::Result<Vec<Position>> {
+    let sql = "SELECT name, at FROM progress JOIN instruments ON instruments.id = instrument";
+    let mut reached = vec![Position(0); roster.len()];
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        let (name, at): (String, i64) = (row.get(0)?, row.get(1)?);
+        if let Some(watch) = name.parse().ok().and_then(|instrument| roster.find(&instrument)) {
+            reached[watch.0 as usize] = Position(at as u64);
+        }
+    }
+    // Where another program holds a lock nothing is known.
+    let is_gone = connection.execute("DELETE FROM progress", []).is_ok();
+    Ok(if is_gone { reached } else { vec![Position(0); roster.len()] })
 }
 
 /// Up to where the store has kept what each partition told.

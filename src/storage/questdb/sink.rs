@@ -6,7 +6,8 @@
 //! them. A barrier is reached when everything before it is acknowledged, or synced in the spool.
 //!
 //! **When the spool is full** rows wait in the queue; when that is full too, batches are dropped and counted, and
-//! no barrier is reached any more: the next start tells them again.
+//! no barrier is reached any more until they were told again from the journal: while the engine runs, or by the next
+//! start. So it goes when tables are gone.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
@@ -18,14 +19,14 @@ use std::time::Duration;
 use tracing::{error, info, warn};
 
 use crate::domain::output::Position;
-use crate::domain::told::{Roster, Told};
+use crate::domain::told::{Roster, Told, Watch};
 use crate::runtime::backoff::Backoff;
 use crate::runtime::clock::{self, Mono, Stopwatch};
 use crate::runtime::health::{Condition, Health};
 use crate::runtime::latency::{Latency, Recorder, Stage};
 use crate::runtime::metrics::Metrics;
 use crate::runtime::quarantine::{Quarantine, Quarantined, TEXT_CHARS_MAX};
-use crate::runtime::sink::{Barrier, Batch, Refill, Sink};
+use crate::runtime::sink::{Barrier, Batch, Heard, Refill, Sink, Telling};
 use crate::storage::config::QuestDbConfig;
 use crate::storage::error::StorageError;
 use crate::storage::pending::{Entry, Pending};
@@ -34,7 +35,7 @@ use crate::storage::questdb::client::{Client, ClientError};
 use crate::storage::questdb::delivery::{RefusedRow, deliver};
 use crate::storage::questdb::encoder::Encoder;
 use crate::storage::questdb::gap_places::GapPlaces;
-use crate::storage::questdb::kept::Kept;
+use crate::storage::questdb::kept::{Kept, Positions};
 use crate::storage::questdb::newer::Newer;
 use crate::storage::questdb::open_forecasts::OpenForecasts;
 use crate::storage::questdb::schema::{self, SchemaError, TABLES};
@@ -62,8 +63,9 @@ const CLOSING: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub struct QuestDb {
     pending: Pending,
-    /// Up to where it had each partition at the start.
-    kept: BTreeMap<u32, Position>,
+    kept: Positions,
+    /// Up to where it had what each symbol told at the start.
+    reached: Arc<[Position]>,
     writer: Option<JoinHandle<()>>,
 }
 
@@ -89,7 +91,7 @@ impl QuestDb {
         let spool = Spool::open(&dir, config.spool_bytes)?;
         let gaps = GapPlaces::open(&dir.join("gaps"))?;
         let forecasts = OpenForecasts::open(&dir.join("forecasts"))?;
-        let kept = Kept::open(&dir.join("kept"), &config.http_address);
+        let kept = Kept::open(&dir.join("kept"), &config.http_address, roster);
         let pending = Pending::new(TELLINGS_MAX, voices.metrics.queue(NAME));
         for table in &TABLES {
             voices.metrics.sink_rows.with_label_values(&[NAME, table.name]);
@@ -124,17 +126,22 @@ impl QuestDb {
             writer.lost(&problem);
         }
         writer.is_up = true;
-        let kept = writer.kept.positions().clone();
+        let (kept, reached) = (writer.kept.positions(), writer.kept.reached().into());
         let writer = thread::Builder::new()
             .name(NAME.to_owned())
             .spawn(move || writer.run())
             .map_err(StorageError::io(data_dir, "start the writer of QuestDB for"))?;
-        Ok(Self { pending, kept, writer: Some(writer) })
+        Ok(Self { pending, kept, reached, writer: Some(writer) })
     }
 
     pub fn sink(&self) -> Arc<dyn Sink> {
-        let (pending, kept) = (self.pending.clone(), self.kept.clone());
-        Arc::new(QuestDbSink { pending, kept, refilling: AtomicBool::new(false), newer: Mutex::default() })
+        Arc::new(QuestDbSink {
+            pending: self.pending.clone(),
+            kept: self.kept.clone(),
+            reached: self.reached.clone(),
+            refilling: AtomicBool::new(false),
+            newer: Mutex::default(),
+        })
     }
 }
 
@@ -152,7 +159,8 @@ impl Drop for QuestDb {
 #[derive(Debug)]
 struct QuestDbSink {
     pending: Pending,
-    kept: BTreeMap<u32, Position>,
+    kept: Positions,
+    reached: Arc<[Position]>,
     /// Older rows are told again.
     refilling: AtomicBool,
     /// Held while something is offered, as long as they are.
@@ -169,6 +177,10 @@ impl Sink for QuestDbSink {
         {
             return;
         }
+        let batch = &self.unknown(batch);
+        if batch.tellings.is_empty() {
+            return;
+        }
         if self.refilling.load(Ordering::Acquire) {
             let mut newer = self.newer.lock().unwrap_or_else(PoisonError::into_inner);
             newer.note(batch);
@@ -176,6 +188,11 @@ impl Sink for QuestDbSink {
         } else {
             self.pending.offer(batch);
         }
+    }
+
+    fn heard(&self, watch: Watch) -> Heard {
+        let at = self.reached[watch.0 as usize];
+        Heard { trades: at, indicators: at }
     }
 
     fn mark(&self, barrier: Barrier) {
@@ -187,7 +204,11 @@ impl Sink for QuestDbSink {
     }
 
     fn kept(&self) -> Option<BTreeMap<u32, Position>> {
-        Some(self.kept.clone())
+        Some(self.kept.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn is_lacking(&self) -> bool {
+        self.pending.is_lacking()
     }
 
     fn refill(&self, step: Refill<'_>) -> bool {
@@ -207,6 +228,18 @@ impl Sink for QuestDbSink {
             }
         }
         true
+    }
+}
+
+impl QuestDbSink {
+    /// Of what a start computes again, what was not taken before it.
+    fn unknown(&self, batch: &Arc<Batch>) -> Arc<Batch> {
+        let is_new = |telling: &&Telling| telling.at > self.reached[telling.watch.0 as usize];
+        if !batch.recovered || batch.tellings.iter().all(|telling| is_new(&telling)) {
+            return batch.clone();
+        }
+        let tellings = batch.tellings.iter().filter(is_new).cloned().collect();
+        Arc::new(Batch { tellings, ..**batch })
     }
 }
 
@@ -241,7 +274,7 @@ struct Writer {
     voices: Voices,
     backoff: Backoff,
     kept: Kept,
-    /// The process has started: what it lacks from here on the next start tells it.
+    /// The start has asked what is kept.
     is_up: bool,
     /// Since when the database is left alone, and how long.
     away: Option<(Stopwatch, Duration)>,
@@ -343,10 +376,17 @@ impl Writer {
                 return false;
             }
         }
-        let covered = self.pending.covered(&entries[..self.in_hand_entries]);
+        let entries = &entries[..self.in_hand_entries];
+        let (covered, is_whole) = (self.pending.covered(entries), self.pending.is_whole());
+        for entry in entries {
+            // What is told again says nothing of what came between.
+            if let Entry::Batch(batch) = entry {
+                self.kept.progress().note(batch);
+            }
+        }
         self.pending.done(self.in_hand_entries, NAME);
         self.in_hand_entries = 0;
-        self.kept.advance(covered);
+        self.kept.advance(covered, is_whole);
         true
     }
 
@@ -451,9 +491,10 @@ impl Writer {
         })?;
         if !all_there {
             self.kept.forget();
+            // The start asks for itself what is kept.
             if self.is_up {
-                warn!("tables of QuestDB were gone: what they held is told again by the next start");
-                self.pending.begin_refill();
+                warn!("tables of QuestDB were gone: what they held is told again from the journal");
+                self.pending.forget();
             }
         }
         let (_, suspended) = logs(&self.client)?;
@@ -499,12 +540,18 @@ impl Writer {
     }
 
     fn say_dropped(&mut self) {
-        if self.pending.has_dropped() && !self.has_dropped && !self.pending.is_closed() {
-            self.has_dropped = true;
-            error!("rows were dropped before QuestDB: a restart tells them again");
-            let reason = "rows were dropped, queue and spool were full: a restart tells them again";
+        let has_dropped = self.pending.has_dropped() && !self.pending.is_closed();
+        if has_dropped && !self.has_dropped {
+            warn!("rows were dropped before QuestDB: they are told again from the journal");
+            let reason = "rows were dropped, queue and spool were full: they are told again from the journal";
             self.voices.health.set(PART, Condition::Degraded, reason);
+        } else if self.has_dropped && !has_dropped {
+            info!("QuestDB has the rows that were dropped");
+            if self.is_well {
+                self.voices.health.set(PART, Condition::Up, "");
+            }
         }
+        self.has_dropped = has_dropped;
     }
 
     fn tell_backlog(&self) {
