@@ -6,6 +6,9 @@
 //! after [`CLAIM_AFTER_NANOS`]. A hole that is filled from its middle falls into pieces: the
 //! first keeps the identity, the others are new.
 //!
+//! Stretches that no ids measure are gaps of their own kinds; nobody can fill them. The last [`STRETCHES_MAX`] are
+//! remembered by name, for whoever counts or shows what is missing.
+//!
 //! Bounded: beyond [`HOLES_MAX`] holes the oldest is forgotten. It stays open for ever in what
 //! was told, nothing can fill it any more, and no interval up to its end becomes whole again.
 
@@ -23,6 +26,11 @@ pub const CLAIM_AFTER_NANOS: i64 = 500_000_000;
 pub const UNFILLABLE_COUNTS_NANOS: i64 = NANOS_PER_DAY;
 /// Holes in the ids of one instrument that are remembered.
 pub const HOLES_MAX: usize = 65_536;
+/// Stretches without ids that are remembered by name.
+pub const STRETCHES_MAX: usize = 256;
+
+/// A stretch of which no ids tell what is missing: why, and from which moment to which.
+type Stretch = (GapKind, UnixNanos, UnixNanos);
 
 /// A run of missing ids.
 #[derive(Clone, Debug)]
@@ -137,21 +145,22 @@ pub struct Gaps {
     forgotten_id: Option<u64>,
     /// A stretch without a listener that no trade has ended yet: (last known trade, listening again at).
     unwatched: Option<(UnixNanos, UnixNanos)>,
+    /// The last stretches that were told, in order.
+    stretches: VecDeque<Stretch>,
     /// To be told, in order.
     told: Vec<Gap>,
 }
 
 impl Gaps {
-    /// Gaps in ids that were told and are not filled, those aside that are unfillable for so long that
-    /// nobody waits for them any more.
+    /// Gaps that were told and are not filled, those aside that are unfillable for so long that
+    /// nobody waits for them any more. Without ids they are so from the first.
     pub fn waited_for(&self, now: UnixNanos) -> usize {
+        let is_recent = |since: UnixNanos| now.0.saturating_sub(since.0) < UNFILLABLE_COUNTS_NANOS;
         let waits = |hole: &&Hole| {
-            hole.claimed.is_some()
-                && hole
-                    .unfillable
-                    .is_none_or(|(_, since)| now.0.saturating_sub(since.0) < UNFILLABLE_COUNTS_NANOS)
+            hole.claimed.is_some() && hole.unfillable.is_none_or(|(_, since)| is_recent(since))
         };
-        self.holes.values().filter(waits).count()
+        let stretches = self.stretches.iter().filter(|(_, _, to)| is_recent(*to)).count();
+        self.holes.values().filter(waits).count() + stretches
     }
 
     pub fn new(instrument: Instrument) -> Self {
@@ -165,6 +174,7 @@ impl Gaps {
             forgotten_until: UnixNanos(i64::MIN),
             forgotten_id: None,
             unwatched: None,
+            stretches: VecDeque::new(),
             told: Vec::new(),
         }
     }
@@ -206,6 +216,16 @@ impl Gaps {
         if let Some((from, again)) = &mut self.unwatched {
             state.i64(&mut from.0);
             state.i64(&mut again.0);
+        }
+        let mut stretches = self.stretches.len();
+        state.index(&mut stretches, STRETCHES_MAX);
+        self.stretches.resize(stretches, (GapKind::Time, UnixNanos(0), UnixNanos(0)));
+        for (kind, from, to) in &mut self.stretches {
+            let mut is_reset = *kind == GapKind::Reset;
+            state.bool(&mut is_reset);
+            *kind = if is_reset { GapKind::Reset } else { GapKind::Time };
+            state.i64(&mut from.0);
+            state.i64(&mut to.0);
         }
         assert!(self.told.is_empty(), "between two events nothing waits to be told");
     }
@@ -339,9 +359,11 @@ impl Gaps {
         self.told.push(hole.gap(id, first, state));
     }
 
-    /// The gaps in ids that were told and are not filled, in order of id.
+    /// The gaps that were told and are not filled: those in ids, in order of id, then the last without.
     pub fn unfilled(&self) -> impl Iterator<Item = Gap> + '_ {
-        self.holes.iter().filter_map(|(first, hole)| Some(hole.gap(hole.claimed?, *first, hole.gap_state())))
+        let in_ids = |(first, hole): (&u64, &Hole)| Some(hole.gap(hole.claimed?, *first, hole.gap_state()));
+        let stretches = self.stretches.iter().map(|stretch| self.gap_of(*stretch));
+        self.holes.iter().filter_map(in_ids).chain(stretches)
     }
 
     /// Whether the id is missing.
@@ -485,9 +507,17 @@ impl Gaps {
     }
 
     fn tell_stretch(&mut self, kind: GapKind, from: UnixNanos, to: UnixNanos) {
-        let id = identity(&self.instrument, kind, &from.0.to_string());
-        self.told.push(Gap {
-            id,
+        let stretch = (kind, from, to);
+        if self.stretches.len() == STRETCHES_MAX {
+            self.stretches.pop_front();
+        }
+        self.stretches.push_back(stretch);
+        self.told.push(self.gap_of(stretch));
+    }
+
+    fn gap_of(&self, (kind, from, to): Stretch) -> Gap {
+        Gap {
+            id: identity(&self.instrument, kind, &from.0.to_string()),
             kind,
             first_missing_id: None,
             last_missing_id: None,
@@ -495,7 +525,7 @@ impl Gaps {
             to,
             state: GapState::Open,
             reason: None,
-        });
+        }
     }
 
     /// Before then a trade that follows on the last one neither ends nor claims anything.
@@ -606,6 +636,32 @@ mod tests {
         after.state(&mut state);
         assert_eq!(state.finish(), Ok(()));
         assert_eq!(after.unfilled().collect::<Vec<_>>(), told);
+    }
+
+    #[test]
+    fn stretches_without_ids_are_known_after_a_restart_and_counted_for_a_day() {
+        let mut before = gaps();
+        before.unwatched(UnixNanos(10), UnixNanos(50), &mut None);
+        before.heard(UnixNanos(60), &mut None);
+        before.reset(UnixNanos(70), UnixNanos(90));
+        let all = before.take_told().unwrap();
+        let mut words = Vec::new();
+        before.state(&mut State::Save(&mut words));
+        let mut after = gaps();
+        let mut state = State::load(&words);
+        after.state(&mut state);
+        state.finish().unwrap();
+        assert_eq!(after.unfilled().collect::<Vec<_>>(), all);
+        assert_eq!(all.iter().map(|gap| gap.kind).collect::<Vec<_>>(), [GapKind::Time, GapKind::Reset]);
+        let day = |nanos| UnixNanos(UNFILLABLE_COUNTS_NANOS + nanos);
+        for (now, count) in [(UnixNanos(90), 2), (day(59), 2), (day(60), 1), (day(90), 0)] {
+            assert_eq!((before.waited_for(now), after.waited_for(now)), (count, count), "{now}");
+        }
+        for i in 0..2 * STRETCHES_MAX as i64 {
+            after.reset(UnixNanos(100 + i), UnixNanos(101 + i));
+        }
+        assert_eq!(after.unfilled().count(), STRETCHES_MAX);
+        assert_eq!(after.take_told().map(|told| told.len()), Some(2 * STRETCHES_MAX));
     }
 
     #[test]

@@ -8,7 +8,7 @@
 //! the same inbox. [`Supervision`] says how often; then the symbol is parked: its events are journalled,
 //! and the next start computes them. A tick is its neighbours' too: it is skipped for this symbol alone.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use tracing::{error, warn};
 use crate::analytics::pipeline::Counts;
 use crate::domain::event::Event;
 use crate::domain::insight::{Evidence, Fact, InsightId, Severity, Signal, SignalKind};
-use crate::domain::output::{DataState, GapKind, GapState, HeldBack, Output, OutputSink, Position};
+use crate::domain::output::{DataState, HeldBack, Output, OutputSink, Position};
 use crate::domain::told::{IndicatorNames, Told, Watch};
 use crate::engine::bus::Bus;
 use crate::engine::reading::Reading;
@@ -62,8 +62,6 @@ pub struct SymbolActor {
     parting: Option<Telling>,
     handles: Handles,
     counted: Counts,
-    /// Gaps that are told open and that no ids can fill.
-    time_gaps: BTreeSet<u64>,
 }
 
 /// Where the next event comes from.
@@ -240,7 +238,6 @@ impl SymbolActor {
             parting: None,
             handles,
             counted,
-            time_gaps: BTreeSet::new(),
         }
     }
 
@@ -579,15 +576,7 @@ impl SymbolActor {
             match &telling.told {
                 Told::Trade(_) | Told::Candle(_) | Told::Indicator(_) | Told::Outcome(_) | Told::Score(_) => {
                 }
-                Told::Gap(gap) => {
-                    gaps = true;
-                    if gap.kind != GapKind::Ids {
-                        match gap.state {
-                            GapState::Filled => self.time_gaps.remove(&gap.id.0),
-                            GapState::Open | GapState::Unfillable => self.time_gaps.insert(gap.id.0),
-                        };
-                    }
-                }
+                Told::Gap(_) => gaps = true,
                 Told::Anomaly(anomaly) => metrics.anomalies.with_label_values(&[&*anomaly.detector]).inc(),
                 Told::Forecast(forecast) => {
                     metrics.predictions.with_label_values(&[&*forecast.model]).inc();
@@ -602,7 +591,7 @@ impl SymbolActor {
             }
         }
         if gaps {
-            self.handles.gaps_open.set((symbol.pipeline.gaps_open() + self.time_gaps.len()) as i64);
+            self.handles.gaps_open.set(symbol.pipeline.gaps_open() as i64);
         }
     }
 }
