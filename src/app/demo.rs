@@ -25,6 +25,7 @@ use crate::domain::time::UnixNanos;
 use crate::domain::venue::{IdRule, Venue};
 use crate::engine::assembly::PARTITIONS;
 use crate::engine::data_dir::DataDir;
+use crate::engine::log::state_configuration;
 use crate::journal::writer::{Writer, WriterOptions};
 use crate::replay::generate::parameters::{ClockUnit, Parameters};
 use crate::runtime::clock::{self, Stopwatch};
@@ -93,7 +94,7 @@ pub fn demo(arguments: &DemoArguments) -> Result<(), Failure> {
         venues.push(simulator);
     }
     let config = configuration(&data_dir, listen, &venues)?;
-    write_past(&data_dir, past)?;
+    write_past(&data_dir, &config.engine.recorded(), past)?;
     logging::start(config.log);
     outcome::print(&format!(
         "page       http://{listen}/\napi        http://{listen}/api/v1/instruments\nfeed       ws://{listen}/api/v1/feed\n\
@@ -172,13 +173,14 @@ fn name(symbol: &str) -> &str {
 }
 
 /// The past goes into the journal as if the engine had listened to it.
-fn write_past(data_dir: &Path, mut past: Vec<(Instrument, Trade)>) -> Result<(), Failure> {
+fn write_past(data_dir: &Path, recorded: &str, mut past: Vec<(Instrument, Trade)>) -> Result<(), Failure> {
     past.sort_by_key(|(_, trade)| trade.exchange_at);
     let dir = DataDir::journal_of(data_dir);
     std::fs::create_dir_all(&dir)
         .map_err(|error| Failure::failed(format!("failed to make {}: {error}", dir.display())))?;
     let options = WriterOptions { partitions: PARTITIONS, sync_segments: false, ..WriterOptions::default() };
     let mut writer = Writer::create(&dir, options)?;
+    state_configuration(&mut writer, recorded)?;
     for (instrument, trade) in &past {
         let number = writer.define(instrument, IdRule::Contiguous);
         writer.append_trade(number, trade)?;

@@ -6,6 +6,7 @@
 //! happens the journal is written out.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,6 +43,8 @@ use crate::engine::symbol_actor::SymbolActor;
 use crate::journal::catch_up::{CatchUp, Found};
 use crate::journal::entry::InstrumentNumber;
 use crate::journal::error::JournalError;
+use crate::journal::kind::Kind;
+use crate::journal::reader::Reader;
 use crate::journal::segment::SegmentFile;
 use crate::journal::snapshots::{PartitionState, Snapshots};
 use crate::journal::tail;
@@ -106,6 +109,11 @@ impl Opened {
     /// `watched`: the instruments of the configuration.
     pub fn open(dir: DataDir, watched: &[Instrument], settings: Settings) -> Result<Self, EngineError> {
         let journal = dir.journal();
+        for place in [dir.path(), &journal] {
+            if is_imported(place)? {
+                return Err(EngineError::Imported(place.to_owned()));
+            }
+        }
         let mut rules: BTreeMap<Instrument, IdRule> = watched
             .iter()
             .map(|instrument| (instrument.clone(), instrument.venue().id_rule().unwrap_or(IdRule::Absent)))
@@ -282,6 +290,23 @@ impl Opened {
             stopping,
             live,
         })
+    }
+}
+
+/// Whether the directory holds the journal of an import. A service states its version before the first event; computing an
+/// import would tell all of it as if it happened now.
+fn is_imported(dir: &Path) -> Result<bool, JournalError> {
+    // Of a journal whose first segment is gone somebody has let go of it.
+    let first = match SegmentFile::list(dir) {
+        Ok(files) => files.into_iter().next().filter(|first| first.number == Some(1)),
+        Err(_) if !dir.exists() => None,
+        Err(error) => return Err(error),
+    };
+    let Some(first) = first else { return Ok(false) };
+    match Reader::open(&first.path)?.next_block() {
+        Ok(block) => Ok(block.is_some_and(|block| block.kind() != Kind::Version)),
+        // What cannot be read is said where it is read.
+        Err(_) => Ok(false),
     }
 }
 
@@ -599,5 +624,166 @@ async fn wait_for(arrivals: &channel::Receiver<&'static str>) -> bool {
             Err(channel::TryRecvError::Disconnected) => return false,
             Err(channel::TryRecvError::Empty) => tokio::time::sleep(POLL).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analytics::catalogue::Spec;
+    use crate::domain::decimal::{Price, Quantity};
+    use crate::domain::event::{Trade, TradeId};
+    use crate::domain::interval::Interval;
+    use crate::runtime::quarantine::NoQuarantine;
+
+    fn settings() -> Settings {
+        Settings::new(&["1m".parse().unwrap()], &Spec::parse_list("ema(5)").unwrap(), 0)
+    }
+
+    fn trade() -> Trade {
+        Trade {
+            price: Price::parse(b"1").unwrap(),
+            quantity: Quantity::parse(b"1").unwrap(),
+            exchange_at: UnixNanos(1_714_521_600_000_000_000),
+            received_at: None,
+            id: TradeId::Number(1),
+            taker_side: None,
+            trade_count: 1,
+        }
+    }
+
+    fn tools() -> Tools {
+        Tools {
+            metrics: Metrics::new(),
+            latency: Latency::default(),
+            health: Health::default(),
+            quarantine: Arc::new(NoQuarantine),
+            clocks: BTreeMap::new(),
+        }
+    }
+
+    /// `inside`: the directory below the data directory that the import was made into.
+    fn check_import(inside: &str, sealed: bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = folder.path().join(inside);
+        std::fs::create_dir_all(&dir).unwrap();
+        let mut writer = Writer::create(&dir, WriterOptions::default()).unwrap();
+        let number = writer.define(&"binance:BTC-USDT".parse().unwrap(), IdRule::Contiguous);
+        writer.append_trade(number, &trade()).unwrap();
+        writer.close().unwrap();
+        if sealed {
+            let files = SegmentFile::list(&dir).unwrap();
+            crate::journal::seal::seal(&files[0].path).unwrap();
+        }
+        let opened = Opened::open(DataDir::lock(folder.path()).unwrap(), &[], settings());
+        let error = opened.err().expect("it is refused");
+        assert!(error.is_refusal() && error.to_string().contains("`import`"), "{error}");
+    }
+
+    #[test]
+    fn an_import_is_not_gone_on_with() {
+        for inside in ["", "journal"] {
+            check_import(inside, false);
+            check_import(inside, true);
+        }
+    }
+
+    #[test]
+    fn its_own_journal_is_gone_on_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let watched = ["binance:BTC-USDT".parse().unwrap()];
+        for _ in 0..2 {
+            let dir = DataDir::lock(folder.path()).unwrap();
+            let opened = Opened::open(dir, &watched, settings()).unwrap();
+            actix_rt::System::new().block_on(async {
+                let plan =
+                    Plan { live: LiveConfig::default(), shards: 1, recorded: String::new(), fault: None };
+                assert!(opened.start(plan, tools(), Vec::new()).await.unwrap().stop().await.unwrap());
+            });
+        }
+    }
+
+    #[test]
+    fn a_finding_that_no_journal_takes_is_refused_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let instrument: Instrument = "binance:BTC-USDT".parse().unwrap();
+        let opened = Opened::open(
+            DataDir::lock(folder.path()).unwrap(),
+            std::slice::from_ref(&instrument),
+            settings(),
+        );
+        let finding = |close_at: i64, against: usize| {
+            let against = (0..against).map(|i| format!("x:C{i}-USD").parse().unwrap()).collect();
+            let close_at = UnixNanos(close_at * 60_000_000_000);
+            Box::new(Divergence {
+                interval: "1m".parse::<Interval>().unwrap().time().unwrap(),
+                close_at,
+                since: close_at,
+                cause_seq: 1,
+                price: Price::parse(b"1").unwrap(),
+                against,
+                missing: Vec::new(),
+                apart: 0.01,
+                premium: 0.0,
+                spread: 0.001,
+                z: 10.0,
+                z_min: 4.0,
+                score: 1.0,
+                threshold: 0.99,
+                tail: 0.001,
+                complete: true,
+            })
+        };
+        let tools = tools();
+        let refused = tools.metrics.quarantined.with_label_values(&["binance", "unwritable"]);
+        actix_rt::System::new().block_on(async {
+            let Opened { dir, roster, mut writer, snapshots, settings, fingerprint, .. } = opened.unwrap();
+            let number = writer.define(&instrument, IdRule::Contiguous);
+            let partition = instrument.partition(PARTITIONS);
+            let common = Common {
+                settings: Box::leak(Box::new(settings)),
+                names: Arc::default(),
+                fingerprint,
+                recorded: "".into(),
+                log: SharedLog::new(writer, tools.health.clone()),
+                journal: dir.journal(),
+                snapshots,
+                metrics: tools.metrics.clone(),
+                health: tools.health.clone(),
+                quarantine: tools.quarantine.clone(),
+                fault: None,
+            };
+            let watch = Watch(0);
+            let clock = VenueClock::default();
+            let start = ShardStart {
+                number: 0,
+                bus: Bus::new(Vec::new(), tools.latency.recorder(), tools.health.clone()),
+                common: common.clone(),
+                owned: vec![partition],
+                seats: vec![SeatPlan {
+                    watch,
+                    instrument,
+                    rule: IdRule::Contiguous,
+                    partition,
+                    number,
+                    clock,
+                }],
+                roster_len: roster.len(),
+                capacity: 16,
+                states: Arc::default(),
+                found: Arc::default(),
+                sinks: Vec::new(),
+                across: None,
+            };
+            let (_shard, router, _) = start.seat_all().unwrap();
+            let before = common.log.lock().position(partition);
+            // It is not given again, although it stands in no log.
+            assert!(router.give(watch, finding(1, Divergence::NAMED_MAX + 1)));
+            assert_eq!((refused.get(), common.log.lock().position(partition)), (1, before));
+            // What follows it is taken.
+            assert!(router.give(watch, finding(2, 2)));
+            assert!(common.log.lock().position(partition) > before);
+            assert_eq!(refused.get(), 1);
+        });
     }
 }

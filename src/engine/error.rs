@@ -13,6 +13,8 @@ pub enum EngineError {
     Io { path: PathBuf, action: &'static str, source: io::Error },
     #[error(transparent)]
     Journal(#[from] JournalError),
+    #[error("{}: holds a journal that `import` made, and a service goes on with its own alone: name another data_dir (`replay` reads this one)", .0.display())]
+    Imported(PathBuf),
     #[error("failed to start a thread: {0}")]
     Thread(io::Error),
     #[error("shard {shard} {what}")]
@@ -29,7 +31,9 @@ impl EngineError {
     pub fn is_refusal(&self) -> bool {
         matches!(
             self,
-            Self::InUse(_) | Self::Journal(JournalError::Locked(_) | JournalError::Partitions { .. })
+            Self::InUse(_)
+                | Self::Imported(_)
+                | Self::Journal(JournalError::Locked(_) | JournalError::Partitions { .. })
         )
     }
 }
