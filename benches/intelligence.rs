@@ -118,7 +118,7 @@ fn candles(count: usize) -> Vec<Event> {
             let volume = |value: f64| Volume::parse(format!("{value:.5}").as_bytes()).unwrap();
             let traded = wild * (0.5 + 10.0 * random.unit());
             let trades = 1 + (300.0 * wild * random.unit()) as u64;
-            Event::Candle(ReadyCandle {
+            Event::Candle(Box::new(ReadyCandle {
                 interval,
                 open_at: UnixNanos(1_714_521_600_000_000_000 + i as i64 * MINUTE),
                 prices: Some(Ohlc {
@@ -132,7 +132,7 @@ fn candles(count: usize) -> Vec<Event> {
                 trade_count: Some(trades),
                 taker_buy_volume: Some(volume(traded * random.unit())),
                 origin: Origin::File,
-            })
+            }))
         })
         .collect()
 }

@@ -33,7 +33,7 @@ fn trade(i: u64) -> Trade {
         price: Price::new(Decimal::new(6_012_345 + step % 9_999, 2).unwrap()).unwrap(),
         quantity: Quantity::new(Decimal::new(1 + step / 7 % 99_999, 5).unwrap()).unwrap(),
         exchange_at: UnixNanos(1_714_521_600_000_000_000 + i as i64 * 20_000_000),
-        received_at: Some(UnixNanos(1_714_521_600_004_000_000 + i as i64 * 20_000_000)),
+        received_at: UnixNanos(1_714_521_600_004_000_000 + i as i64 * 20_000_000).stamp(),
         id: TradeId::Number(3_000_000_000 + i),
         taker_side: Some(if step.is_multiple_of(3) { Side::Buy } else { Side::Sell }),
         trade_count: 1,
@@ -66,7 +66,7 @@ fn raw(trades: &[Trade]) -> Vec<u8> {
         bytes.extend_from_slice(&trade.price.decimal().to_bits().to_le_bytes());
         bytes.extend_from_slice(&trade.quantity.decimal().to_bits().to_le_bytes());
         bytes.extend_from_slice(&trade.exchange_at.0.to_le_bytes());
-        bytes.extend_from_slice(&trade.received_at.map_or(0, |at| at.0).to_le_bytes());
+        bytes.extend_from_slice(&trade.received_at.map_or(0, |stamp| stamp.at().0).to_le_bytes());
         bytes.extend_from_slice(&id.to_le_bytes());
         bytes.extend_from_slice(&(i as u64 % INSTRUMENTS).to_le_bytes());
     }

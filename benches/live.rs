@@ -416,7 +416,7 @@ fn bare_loop(venue: SocketAddr, seconds: u64) -> Vec<u64> {
             let Some(Ok(message)) = socket.next().await else { break };
             if let Message::Text(text) = message {
                 let received = Mono::now();
-                parser.frame(&text, Some(clock::now()), &mut counted);
+                parser.frame(&text, clock::now().stamp(), &mut counted);
                 taken.push(Mono::now().nanos_since(received));
             }
         }

@@ -203,7 +203,7 @@ fn trades(count: u64, from: u64) -> Vec<Trade> {
             price: Price::new(decimal(6_012_345 + step % 9_999, 2)).unwrap(),
             quantity: Quantity::new(decimal(1 + step / 7 % 99_999, 5)).unwrap(),
             exchange_at: UnixNanos(START + number as i64 * 1_000_000),
-            received_at: Some(UnixNanos(START + number as i64 * 1_000_000 + 4_000_000)),
+            received_at: UnixNanos(START + number as i64 * 1_000_000 + 4_000_000).stamp(),
             id: TradeId::Number(3_000_000_000 + number),
             taker_side: Some(if step.is_multiple_of(3) { Side::Buy } else { Side::Sell }),
             trade_count: 1,
@@ -243,7 +243,7 @@ fn bare_row(buffer: &mut Buffer, symbol: &str, trade: &Trade, id: &str) {
         .unwrap()
         .column_i64(column("trade_count"), i64::from(trade.trade_count))
         .unwrap()
-        .column_ts(column("received_at"), TimestampNanos::new(trade.received_at.unwrap().0))
+        .column_ts(column("received_at"), TimestampNanos::new(trade.received_at.unwrap().at().0))
         .unwrap()
         .at(TimestampNanos::new(trade.exchange_at.0))
         .unwrap();

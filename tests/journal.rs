@@ -37,7 +37,7 @@ fn trade(i: u64) -> Trade {
         price: Price::new(Decimal::new(6_168_599 + i, 2).unwrap()).unwrap(),
         quantity: Quantity::new(Decimal::new(17 + i, 5).unwrap()).unwrap(),
         exchange_at: UnixNanos(1_714_521_600_000_000_000 + i as i64 * 20_000_000),
-        received_at: Some(UnixNanos(1_714_521_600_012_345_678 + i as i64 * 20_000_000)),
+        received_at: UnixNanos(1_714_521_600_012_345_678 + i as i64 * 20_000_000).stamp(),
         id: TradeId::Number(1_000 + i),
         taker_side: Some(if i.is_multiple_of(3) { Side::Buy } else { Side::Sell }),
         trade_count: 1,
@@ -91,7 +91,7 @@ fn sample() -> Vec<Written> {
         Written::Event(1, Event::Trade(text_trade(1))),
         Written::Event(0, Event::Trade(trade(2))),
         Written::Tick(at, vec![3, 0]),
-        Written::Event(2, Event::Candle(candle())),
+        Written::Event(2, Event::Candle(Box::new(candle()))),
         Written::Event(0, Event::Unwatched { from: at, to: UnixNanos(at.0 + 1) }),
         Written::Event(1, Event::Backfill(vec![trade(3), text_trade(4)])),
         Written::Skipped(2, 1, "panic: a promise was broken".to_owned()),
@@ -806,7 +806,7 @@ fn what_cannot_be_written_changes_nothing() {
     check(writer.append(number, &page).map(drop), "does not fit into a segment of");
     check(writer.append(number, &Event::Tick { venue_at: at }).map(drop), "a tick belongs to partitions");
     check(writer.append_trade(number, &text).map(drop), "trade id is no text that a venue sends");
-    check(writer.append(number, &Event::Candle(huge)).map(drop), "amount is 10^36 or more");
+    check(writer.append(number, &Event::Candle(Box::new(huge))).map(drop), "amount is 10^36 or more");
     check(writer.append_trade(InstrumentNumber(7), &trade(0)).map(drop), "no such instrument");
     check(writer.append_tick(at, &[4]), "no such partition");
     check(writer.append_skipped(9, Position(1), "").map(drop), "no such partition");
@@ -932,7 +932,7 @@ fn any_trade() -> impl Strategy<Value = Trade> {
             price: Price::new(price).unwrap(),
             quantity: Quantity::new(quantity).unwrap(),
             exchange_at: UnixNanos(exchange_at),
-            received_at: received_at.map(UnixNanos),
+            received_at: received_at.and_then(|at| UnixNanos(at).stamp()),
             id,
             taker_side,
             trade_count,
@@ -985,7 +985,7 @@ fn any_written() -> impl Strategy<Value = Written> {
         6 => (0usize..5, any_trade()).prop_map(|(i, trade)| Written::Event(i, Event::Trade(trade))),
         1 => (0usize..5, proptest::collection::vec(any_trade(), 0..8))
             .prop_map(|(i, trades)| Written::Event(i, Event::Backfill(trades))),
-        1 => (0usize..5, any_candle()).prop_map(|(i, candle)| Written::Event(i, Event::Candle(candle))),
+        1 => (0usize..5, any_candle()).prop_map(|(i, candle)| Written::Event(i, Event::Candle(Box::new(candle)))),
         1 => (0usize..5, any::<i64>(), any::<i64>()).prop_map(|(i, from, to)| {
             Written::Event(i, Event::Unwatched { from: UnixNanos(from), to: UnixNanos(to) })
         }),

@@ -97,7 +97,7 @@ fn trade(id: TradeId, at: i64, salt: u64) -> Trade {
         price: Price::new(Decimal::new(10_000 + salt * 7 % 101, 2).unwrap()).unwrap(),
         quantity: Quantity::new(Decimal::new(1 + salt * 13 % 97, 1).unwrap()).unwrap(),
         exchange_at: UnixNanos(at),
-        received_at: salt.is_multiple_of(2).then_some(UnixNanos(at + 5)),
+        received_at: salt.is_multiple_of(2).then_some(UnixNanos(at + 5)).and_then(UnixNanos::stamp),
         id,
         taker_side: [None, Some(Side::Buy), Some(Side::Sell)][(salt % 7 % 3) as usize],
         trade_count: 1 + (salt % 3) as u32,
@@ -396,7 +396,8 @@ fn ready_candles_go_on_too() {
         taker_buy_volume: None,
         origin: Origin::File,
     };
-    let events: Vec<_> = (0..60).flat_map(|i| [Event::Candle(candle(i)), Event::Candle(candle(i))]).collect();
+    let twice = |i| [Event::Candle(Box::new(candle(i))), Event::Candle(Box::new(candle(i)))];
+    let events: Vec<_> = (0..60).flat_map(twice).collect();
     let expected = run(IdRule::Absent, &settings, &events, &[]);
     assert!(expected.len() > 100);
     for at in 0..events.len() {

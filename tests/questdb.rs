@@ -100,7 +100,7 @@ fn trade(number: u64) -> Told {
         price: Price::parse(b"123456.123456789").unwrap(),
         quantity: Quantity::parse(b"0.000000000000001").unwrap(),
         exchange_at: UnixNanos(START + number as i64),
-        received_at: Some(UnixNanos(START + number as i64 + 5)),
+        received_at: UnixNanos(START + number as i64 + 5).stamp(),
         id: TradeId::Number(number),
         taker_side: Some(Side::Buy),
         trade_count: 1,

@@ -41,7 +41,7 @@ static WORDS: LazyLock<Vec<u64>> = LazyLock::new(|| {
             quantity: Quantity::new(number(format!("0.{:03}", 1 + n % 9))).unwrap(),
             taker_side: Some(if n % 3 == 0 { Side::Buy } else { Side::Sell }),
             exchange_at: at,
-            received_at: Some(at),
+            received_at: at.stamp(),
             trade_count: 1,
         };
         pipeline.on_event(Position(n as u64 + 1), &Event::Trade(trade), &mut archive, &mut Silence);

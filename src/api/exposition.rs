@@ -12,6 +12,7 @@ use prometheus::{Encoder, TextEncoder};
 
 use crate::api::process;
 use crate::api::state::Api;
+use crate::domain::time::Stamp;
 use crate::runtime::clock;
 use crate::runtime::latency::Stage;
 
@@ -73,7 +74,7 @@ fn set_from_board(api: &Api) {
         let labels = [instrument.venue().name(), instrument.symbol()];
         let seen = api.board.seen(watch);
         if let Some(trade) = seen.last_trade() {
-            let heard_at = trade.received_at.unwrap_or(trade.exchange_at);
+            let heard_at = trade.received_at.map_or(trade.exchange_at, Stamp::at);
             let age = (now.0.saturating_sub(heard_at.0)).max(0) as f64 / 1e9;
             api.metrics.last_trade_age.with_label_values(&labels).set(age);
         }

@@ -18,7 +18,7 @@ use crate::domain::candle::Ohlc;
 use crate::domain::event::{Event, ReadyCandle, Trade};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
-use crate::domain::time::UnixNanos;
+use crate::domain::time::{Stamp, UnixNanos};
 use crate::journal::entry::Entry;
 use crate::journal::reader::{Reader, Tail};
 use crate::replay::results::directory::{CANDLES, INDICATORS};
@@ -377,7 +377,7 @@ fn trade_row(instrument: &Instrument, trade: &Trade, out: &mut Out<'_>) -> Resul
         &trade.quantity.decimal().to_string(),
         trade.taker_side.map_or("", |side| side.name()),
         &trade.trade_count.to_string(),
-        &text_of(trade.received_at),
+        &text_of(trade.received_at.map(Stamp::at)),
     ])
 }
 

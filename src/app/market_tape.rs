@@ -281,7 +281,7 @@ pub fn draws_as_trades(
             price: draw.price,
             quantity: draw.quantity,
             exchange_at: UnixNanos(draw.at.0 - draw.at.0.rem_euclid(unit_nanos)),
-            received_at: Some(draw.at),
+            received_at: draw.at.stamp(),
             id: TradeId::Number(id),
             taker_side: Some(draw.taker_side),
             trade_count: 1,

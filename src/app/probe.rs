@@ -229,7 +229,7 @@ fn take(
     let received_at = clock::now();
     let mut trades = Vec::new();
     let mut sink = Gather { trades: &mut trades, refused: &mut seen.refused };
-    parser.frame(&frame, Some(received_at), &mut sink);
+    parser.frame(&frame, received_at.stamp(), &mut sink);
     let is_snapshot = !trades.is_empty() && desk.dialect.is_snapshot(&frame);
     for (name, trade) in trades {
         if is_snapshot {

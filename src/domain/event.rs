@@ -1,13 +1,14 @@
 //! What happens to one instrument: the inputs of a symbol's pipeline, in the order of its log.
 
 use std::fmt;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::domain::candle::{Ohlc, Origin};
 use crate::domain::decimal::{Price, Quantity, QuoteVolume, Volume};
 use crate::domain::divergence::Divergence;
 use crate::domain::interval::TimeInterval;
-use crate::domain::time::UnixNanos;
+use crate::domain::time::{Stamp, UnixNanos};
 
 /// Who crossed the spread.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -33,7 +34,32 @@ pub enum TradeId {
     /// A whole number without leading zeros.
     Number(u64),
     /// Any other text, at most [`TradeId::BYTES_MAX`] bytes.
-    Text(Arc<str>),
+    Text(TextId),
+}
+
+/// Text in eight bytes, its length being with it: nearly all ids are numbers, and are not made longer by those that
+/// are not.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct TextId(Arc<Box<str>>);
+
+impl Deref for TextId {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<Box<str>>> From<T> for TextId {
+    fn from(text: T) -> Self {
+        Self(Arc::new(text.into()))
+    }
+}
+
+impl fmt::Debug for TextId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
 }
 
 impl TradeId {
@@ -77,7 +103,7 @@ pub struct Trade {
     /// The venue's clock.
     pub exchange_at: UnixNanos,
     /// Our clock, as the frame left the socket; a recording may not know it.
-    pub received_at: Option<UnixNanos>,
+    pub received_at: Option<Stamp>,
     pub id: TradeId,
     /// Who crossed the spread; some recordings do not know it.
     pub taker_side: Option<Side>,
@@ -105,7 +131,8 @@ pub enum Event {
     Trade(Trade),
     /// One page of history: one event, and at most one revision of each row.
     Backfill(Vec<Trade>),
-    Candle(ReadyCandle),
+    /// Boxed, for there are few of them: an event is no longer than a trade.
+    Candle(Box<ReadyCandle>),
     /// Time has passed: the venue's clock as estimated at the edge, never backwards.
     Tick {
         venue_at: UnixNanos,
@@ -182,6 +209,12 @@ impl WatchStatus {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_event_is_no_longer_than_a_trade() {
+        // Batches hold hundreds of thousands of them, and fetching them is a part of what a trade costs.
+        assert_eq!((size_of::<Trade>(), size_of::<Event>()), (56, 56));
+    }
 
     #[test]
     fn ids_keep_their_text() {

@@ -5,7 +5,7 @@
 //! feed it, and neither may import the other.
 
 use crate::domain::event::Trade;
-use crate::domain::time::UnixNanos;
+use crate::domain::time::Stamp;
 use crate::domain::venue::IdRule;
 
 /// Whether a trade stands for itself or for several.
@@ -48,7 +48,7 @@ pub trait FrameSink {
 pub trait FrameParser: Send {
     /// Reads one frame. One bad trade costs nothing but itself; what is no trade (books, acks,
     /// heartbeats, types yet unknown) tells nothing; text that should be JSON and is not is refused.
-    fn frame(&mut self, text: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink);
+    fn frame(&mut self, text: &str, received_at: Option<Stamp>, sink: &mut dyn FrameSink);
 
     /// `BASE-QUOTE` of the venue's own spelling.
     fn symbol(&self, venue: &'static str, spelling: &str) -> Result<String, SymbolError>;

@@ -50,7 +50,7 @@ pub fn trade(label: &Label, trade: &Trade, out: &mut Vec<u8>) {
     }
     moment(b",\"exchange_at\":", trade.exchange_at, out);
     match trade.received_at {
-        Some(at) => moment(b",\"received_at\":", at, out),
+        Some(stamp) => moment(b",\"received_at\":", stamp.at(), out),
         None => out.extend_from_slice(b",\"received_at\":null"),
     }
     price(b",\"price\":", trade.price, out);
@@ -520,7 +520,7 @@ mod tests {
         });
         check(|label, out| trade(label, &told, out), expected.clone());
         told.id = TradeId::parse("a\\b").unwrap();
-        told.received_at = Some(UnixNanos(1));
+        told.received_at = UnixNanos(1).stamp();
         told.taker_side = None;
         expected["trade_id"] = json!("a\\b");
         expected["received_at"] = json!("1970-01-01T00:00:00.000000001Z");

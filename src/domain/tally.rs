@@ -123,7 +123,7 @@ impl Tally {
         };
         self.pair(cause_seq, 1 | side << 8 | u64::from(trade.trade_count) << 16);
         self.pair(trade.price.decimal().to_bits(), trade.quantity.decimal().to_bits());
-        let received_at = trade.received_at.map_or(u64::MAX, |at| at.0.cast_unsigned());
+        let received_at = trade.received_at.map_or(u64::MAX, |stamp| stamp.at().0.cast_unsigned());
         self.pair(trade.exchange_at.0.cast_unsigned(), received_at);
         match &trade.id {
             TradeId::Absent => self.pair(0, 0),
@@ -307,7 +307,7 @@ mod tests {
             told(1, Trade { price: price(b"61000.6").unwrap(), ..base.clone() }),
             told(1, Trade { quantity: quantity(b"0.2").unwrap(), ..base.clone() }),
             told(1, Trade { exchange_at: UnixNanos(1), ..base.clone() }),
-            told(1, Trade { received_at: Some(UnixNanos(1)), ..base.clone() }),
+            told(1, Trade { received_at: UnixNanos(1).stamp(), ..base.clone() }),
             told(1, Trade { taker_side: None, ..base.clone() }),
             told(1, Trade { trade_count: 2, ..base.clone() }),
             told(1, Trade { id: TradeId::Text("7".into()), ..base.clone() }),

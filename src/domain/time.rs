@@ -3,6 +3,7 @@
 //! Nothing here reads a clock. Leap seconds do not exist: a venue's 23:59:60 is refused.
 
 use std::fmt;
+use std::num::NonZeroI64;
 
 /// 2009-01-03T00:00:00Z, the day of the first Bitcoin block: no crypto trade is older.
 pub const EARLIEST_TRADE: UnixNanos = UnixNanos(1_230_940_800_000_000_000);
@@ -15,6 +16,23 @@ pub const NANOS_PER_DAY: i64 = 86_400 * NANOS_PER_SECOND;
 /// A moment: nanoseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct UnixNanos(pub i64);
+
+/// A moment that leaves room for "none" in its eight bytes: all but the very first that 64 bits hold.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stamp(NonZeroI64);
+
+impl Stamp {
+    #[inline]
+    pub fn at(self) -> UnixNanos {
+        UnixNanos(self.0.get() ^ i64::MIN)
+    }
+}
+
+impl fmt::Debug for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.at(), f)
+    }
+}
 
 /// The unit in which a venue counts the time since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +90,12 @@ impl TimeUnit {
 }
 
 impl UnixNanos {
+    /// In the shorter form; the first moment of all, which is no clock's, has none.
+    #[inline]
+    pub fn stamp(self) -> Option<Stamp> {
+        NonZeroI64::new(self.0 ^ i64::MIN).map(Stamp)
+    }
+
     #[inline]
     pub fn from_unit(count: i64, unit: TimeUnit) -> Result<Self, TimeError> {
         count.checked_mul(unit.nanos()).map(Self).ok_or(TimeError::OutOfRange)
@@ -336,6 +360,15 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn stamps_are_moments_in_eight_bytes() {
+        assert_eq!(size_of::<Option<Stamp>>(), 8);
+        for at in [0, -1, 1, i64::MAX, i64::MIN + 1, EARLIEST_TRADE.0].map(UnixNanos) {
+            assert_eq!(at.stamp().map(Stamp::at), Some(at));
+        }
+        assert_eq!(UnixNanos(i64::MIN).stamp(), None);
+    }
 
     fn check_iso(text: &str, expected: &str) {
         let parsed = UnixNanos::parse_iso(text.as_bytes());

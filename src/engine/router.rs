@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use crate::domain::divergence::Divergence;
 use crate::domain::event::{Event, Trade};
-use crate::domain::time::UnixNanos;
+use crate::domain::time::{Stamp, UnixNanos};
 use crate::domain::told::Watch;
 use crate::engine::inbox::{Stamps, Waiting};
 use crate::engine::log::state_configuration;
@@ -275,7 +275,7 @@ impl Intake for Router {
             let now = clock::now();
             let (ahead, kept) = std::mem::take(page)
                 .into_iter()
-                .partition(|trade| Self::is_ahead(seat, trade, trade.received_at.unwrap_or(now)));
+                .partition(|trade| Self::is_ahead(seat, trade, trade.received_at.map_or(now, Stamp::at)));
             *page = kept;
             for trade in ahead as Vec<Trade> {
                 self.refuse_ahead(seat, &trade, now);

@@ -67,7 +67,7 @@ pub fn trade_record(trade: &Trade, instrument: u32, position: u64, text: &mut Ve
         price: trade.price.decimal().to_bits(),
         quantity: trade.quantity.decimal().to_bits(),
         exchange_at: trade.exchange_at.0,
-        received_at: trade.received_at.map_or(0, |at| at.0),
+        received_at: trade.received_at.map_or(0, |stamp| stamp.at().0),
         id,
         instrument,
         trade_count: trade.trade_count,
@@ -93,7 +93,9 @@ pub fn trade(record: &ArchivedTradeRecord, text: &[u8]) -> Result<Trade, &'stati
             .and_then(|value| Quantity::new(value).ok())
             .ok_or("quantity is no decimal above zero")?,
         exchange_at: UnixNanos(record.exchange_at.to_native()),
-        received_at: (flags & TRADE_RECEIVED != 0).then_some(UnixNanos(record.received_at.to_native())),
+        received_at: (flags & TRADE_RECEIVED != 0)
+            .then_some(UnixNanos(record.received_at.to_native()))
+            .and_then(UnixNanos::stamp),
         id,
         taker_side: match flags & (TRADE_BUY | TRADE_SELL) {
             0 => None,

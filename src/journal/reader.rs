@@ -691,7 +691,7 @@ impl<'a> Block<'a> {
                 )
             }),
             RunRef::Candle(run) => self.decode(&run.records, each, |record| {
-                let candle = convert::candle(record)?;
+                let candle = Box::new(convert::candle(record)?);
                 self.event(record.instrument.to_native(), record.position.to_native(), Event::Candle(candle))
             }),
             RunRef::Unwatched(run) => self.decode(&run.records, each, |record| {

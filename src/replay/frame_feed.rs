@@ -11,7 +11,7 @@ use crate::domain::frame::{
 };
 use crate::domain::instrument::Instrument;
 use crate::domain::symbol::spells;
-use crate::domain::time::UnixNanos;
+use crate::domain::time::Stamp;
 use crate::domain::venue::{IdRule, Venue};
 use crate::replay::decoder::{Batch, Facts, Stream};
 use crate::replay::roster::InstrumentIndex;
@@ -88,7 +88,7 @@ pub fn read_frame(
     parser: &mut dyn FrameParser,
     markets: &mut Markets,
     frame: &str,
-    received_at: Option<UnixNanos>,
+    received_at: Option<Stamp>,
     number: u64,
     line: &[u8],
     batch: &mut Batch,

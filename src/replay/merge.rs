@@ -422,17 +422,17 @@ impl Inputs {
             }
             match self.candles.get_mut(&entry.instrument) {
                 Some(last) if last.open_at == candle.open_at => {
-                    if last != candle {
+                    if *last != **candle {
                         differing.push((entry.position, candle.open_at));
                     }
                     false
                 }
                 Some(last) => {
-                    *last = candle.clone();
+                    (*last).clone_from(candle);
                     true
                 }
                 None => {
-                    self.candles.insert(entry.instrument, candle.clone());
+                    self.candles.insert(entry.instrument, (**candle).clone());
                     true
                 }
             }

@@ -23,7 +23,7 @@ use crate::domain::frame::{
 use crate::domain::json::text;
 use crate::domain::scan::Cursor;
 use crate::domain::symbol;
-use crate::domain::time::{TimeUnit, UnixNanos};
+use crate::domain::time::{Stamp, TimeUnit, UnixNanos};
 use crate::domain::venue::IdRule;
 use crate::venues::elements::{envelope, piece, tell};
 
@@ -57,7 +57,7 @@ impl Binance {
     fn usual<'a>(
         &self,
         frame: &'a [u8],
-        received_at: Option<UnixNanos>,
+        received_at: Option<Stamp>,
     ) -> Option<(&'static str, &'a str, TradeKind, Trade)> {
         let mut cursor = Cursor::new(frame);
         let is_combined = cursor.literal(b"{\"stream\":\"").is_some();
@@ -117,7 +117,7 @@ impl Binance {
         &self,
         mut cursor: Cursor<'a>,
         end: &[u8],
-        received_at: Option<UnixNanos>,
+        received_at: Option<Stamp>,
     ) -> Option<(&'static str, &'a str, TradeKind, Trade)> {
         cursor.number()?;
         // USD-M may tell the id before the symbol.
@@ -160,7 +160,7 @@ impl Binance {
         Some((if is_spot { self.spot } else { "binance-usdm" }, symbol, TradeKind::Aggregate, trade))
     }
 
-    fn tell(&self, fields: &Fields<'_>, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+    fn tell(&self, fields: &Fields<'_>, received_at: Option<Stamp>, sink: &mut dyn FrameSink) {
         let kind = if fields.is_aggregate { TradeKind::Aggregate } else { TradeKind::Raw };
         let venue = if fields.has_best_match { self.spot } else { "binance-usdm" };
         let spelled = Spelled { venue, symbol: fields.symbol, kind, id_rule: IdRule::Contiguous };
@@ -170,7 +170,7 @@ impl Binance {
 
 impl FrameParser for Binance {
     #[inline]
-    fn frame(&mut self, frame: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+    fn frame(&mut self, frame: &str, received_at: Option<Stamp>, sink: &mut dyn FrameSink) {
         if let Some((venue, symbol, kind, trade)) = self.usual(frame.as_bytes(), received_at) {
             sink.trade(Spelled { venue, symbol, kind, id_rule: IdRule::Contiguous }, trade);
             return;
@@ -242,7 +242,7 @@ struct Fields<'a> {
 
 impl Fields<'_> {
     #[inline]
-    fn trade(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+    fn trade(&self, received_at: Option<Stamp>) -> Result<Trade, FieldError> {
         // A connection counts milliseconds, or microseconds where it asked for that: told by the length.
         let unit = if self.time.len() < 16 { TimeUnit::Millis } else { TimeUnit::Micros };
         let maker =

@@ -15,7 +15,7 @@ use crate::domain::fields::{FieldError, id, price_scientific, quantity_scientifi
 use crate::domain::frame::{FrameParser, FrameParserEntry, FrameSink, Spelled, SymbolError, TradeKind};
 use crate::domain::json::text;
 use crate::domain::symbol;
-use crate::domain::time::{TimeUnit, UnixNanos};
+use crate::domain::time::{Stamp, TimeUnit};
 use crate::domain::venue::IdRule;
 use crate::venues::elements::{envelope, piece, tell};
 
@@ -49,7 +49,7 @@ struct Answer<'a> {
 }
 
 /// `[ID, MTS, AMOUNT, PRICE]`
-fn trade(row: &[&RawValue], received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+fn trade(row: &[&RawValue], received_at: Option<Stamp>) -> Result<Trade, FieldError> {
     let field = |at: usize| text(row.get(at).copied());
     let amount = field(2);
     let (side, amount) = match amount.strip_prefix('-') {
@@ -68,7 +68,7 @@ fn trade(row: &[&RawValue], received_at: Option<UnixNanos>) -> Result<Trade, Fie
 }
 
 impl FrameParser for Bitfinex {
-    fn frame(&mut self, frame: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+    fn frame(&mut self, frame: &str, received_at: Option<Stamp>, sink: &mut dyn FrameSink) {
         if !frame.trim_start().starts_with('[') {
             let Some(answer) = envelope::<Answer<'_>>(frame, sink) else { return };
             if text(answer.event) == "subscribed"

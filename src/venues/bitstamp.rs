@@ -13,7 +13,7 @@ use crate::domain::fields::{FieldError, id, price_scientific, quantity_scientifi
 use crate::domain::frame::{FrameParser, FrameParserEntry, FrameSink, Spelled, SymbolError, TradeKind};
 use crate::domain::json::text;
 use crate::domain::symbol;
-use crate::domain::time::{TimeUnit, UnixNanos};
+use crate::domain::time::{Stamp, TimeUnit};
 use crate::domain::venue::IdRule;
 use crate::venues::elements::{envelope, piece, tell};
 
@@ -52,7 +52,7 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn trade(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+    fn trade(&self, received_at: Option<Stamp>) -> Result<Trade, FieldError> {
         let taker_side = match &*text(self.kind) {
             "0" => Side::Buy,
             "1" => Side::Sell,
@@ -73,7 +73,7 @@ impl Row<'_> {
 }
 
 impl FrameParser for Bitstamp {
-    fn frame(&mut self, frame: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+    fn frame(&mut self, frame: &str, received_at: Option<Stamp>, sink: &mut dyn FrameSink) {
         let Some(envelope) = envelope::<Frame<'_>>(frame, sink) else { return };
         let channel = text(envelope.channel);
         let Some(symbol) = channel.strip_prefix("live_trades_") else { return };

@@ -14,7 +14,7 @@ use crate::domain::frame::{
 };
 use crate::domain::json::text;
 use crate::domain::symbol;
-use crate::domain::time::{TimeUnit, UnixNanos};
+use crate::domain::time::{Stamp, TimeUnit};
 use crate::domain::venue::IdRule;
 use crate::venues::elements::{each, envelope, tell};
 
@@ -84,7 +84,7 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn trade(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+    fn trade(&self, received_at: Option<Stamp>) -> Result<Trade, FieldError> {
         Ok(Trade {
             id: id(text(self.id).as_bytes())?,
             price: price(text(self.price).as_bytes())?,
@@ -98,7 +98,7 @@ impl Row<'_> {
 }
 
 impl FrameParser for Bybit {
-    fn frame(&mut self, frame: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+    fn frame(&mut self, frame: &str, received_at: Option<Stamp>, sink: &mut dyn FrameSink) {
         let Some(envelope) = envelope::<Frame<'_>>(frame, sink) else { return };
         if !text(envelope.topic).starts_with("publicTrade.") {
             return;

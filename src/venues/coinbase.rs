@@ -12,7 +12,7 @@ use crate::domain::event::{Side, Trade};
 use crate::domain::fields::{FieldError, id, iso_time, price, quantity, taker_side};
 use crate::domain::frame::{FrameParser, FrameParserEntry, FrameSink, Spelled, SymbolError, TradeKind};
 use crate::domain::json::text;
-use crate::domain::time::UnixNanos;
+use crate::domain::time::Stamp;
 use crate::domain::venue::IdRule;
 use crate::venues::elements::{each, envelope as read, tell};
 
@@ -64,14 +64,14 @@ struct Match<'a> {
 }
 
 impl Match<'_> {
-    fn tell(&self, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+    fn tell(&self, received_at: Option<Stamp>, sink: &mut dyn FrameSink) {
         let symbol = text(self.product_id);
         let spelled =
             Spelled { venue: "coinbase", symbol: &symbol, kind: TradeKind::Raw, id_rule: IdRule::Contiguous };
         tell(spelled, self.trade(received_at), sink);
     }
 
-    fn trade(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+    fn trade(&self, received_at: Option<Stamp>) -> Result<Trade, FieldError> {
         let maker_side = taker_side(text(self.side).as_bytes())?;
         Ok(Trade {
             id: id(text(self.trade_id).as_bytes())?,
@@ -89,7 +89,7 @@ impl Match<'_> {
 }
 
 impl FrameParser for Coinbase {
-    fn frame(&mut self, frame: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+    fn frame(&mut self, frame: &str, received_at: Option<Stamp>, sink: &mut dyn FrameSink) {
         let Some(envelope) = read::<Frame<'_>>(frame, sink) else { return };
         if text(envelope.channel) == "market_trades" {
             each("events", envelope.events, false, sink, |event: Event<'_>, sink| {

@@ -11,7 +11,7 @@ use crate::domain::event::Trade;
 use crate::domain::fields::{FieldError, id, price_scientific, quantity_scientific, taker_side, time};
 use crate::domain::frame::{FrameParser, FrameParserEntry, FrameSink, Spelled, SymbolError, TradeKind};
 use crate::domain::json::text;
-use crate::domain::time::{TimeUnit, UnixNanos};
+use crate::domain::time::{Stamp, TimeUnit};
 use crate::domain::venue::IdRule;
 use crate::venues::elements::{each, envelope, tell};
 
@@ -56,7 +56,7 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn trade(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+    fn trade(&self, received_at: Option<Stamp>) -> Result<Trade, FieldError> {
         Ok(Trade {
             id: id(text(self.trade_id).as_bytes())?,
             price: price_scientific(text(self.price).as_bytes())?,
@@ -70,7 +70,7 @@ impl Row<'_> {
 }
 
 impl FrameParser for Deribit {
-    fn frame(&mut self, frame: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+    fn frame(&mut self, frame: &str, received_at: Option<Stamp>, sink: &mut dyn FrameSink) {
         let Some(Frame { params: Some(params) }) = envelope::<Frame<'_>>(frame, sink) else { return };
         let Ok(params) = serde_json::from_str::<Params<'_>>(params.get()) else { return };
         if !text(params.channel).starts_with("trades.") {

@@ -325,7 +325,7 @@ impl Edge {
                 gathered: &mut buffers.gathered,
                 refused: &mut refused,
             };
-            reader.parser.frame(text, Some(received_at), &mut sink);
+            reader.parser.frame(text, received_at.stamp(), &mut sink);
         }
         let parsed = Mono::now();
         let mut said = Said::default();

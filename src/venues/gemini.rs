@@ -12,7 +12,7 @@ use crate::domain::fields::{FieldError, id, price, quantity, taker_side, time};
 use crate::domain::frame::{FrameParser, FrameParserEntry, FrameSink, Spelled, SymbolError, TradeKind};
 use crate::domain::json::text;
 use crate::domain::symbol;
-use crate::domain::time::{TimeUnit, UnixNanos};
+use crate::domain::time::{Stamp, TimeUnit};
 use crate::domain::venue::IdRule;
 use crate::venues::elements::{envelope, tell};
 
@@ -57,7 +57,7 @@ struct Frame<'a> {
 }
 
 impl Frame<'_> {
-    fn trade_v2(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+    fn trade_v2(&self, received_at: Option<Stamp>) -> Result<Trade, FieldError> {
         Ok(Trade {
             id: id(text(self.event_id).as_bytes())?,
             price: price(text(self.price).as_bytes())?,
@@ -69,7 +69,7 @@ impl Frame<'_> {
         })
     }
 
-    fn trade_newer(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+    fn trade_newer(&self, received_at: Option<Stamp>) -> Result<Trade, FieldError> {
         let taker_side = match self.m.map(RawValue::get) {
             Some("true") => Side::Sell,
             Some("false") => Side::Buy,
@@ -88,7 +88,7 @@ impl Frame<'_> {
 }
 
 impl FrameParser for Gemini {
-    fn frame(&mut self, frame: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+    fn frame(&mut self, frame: &str, received_at: Option<Stamp>, sink: &mut dyn FrameSink) {
         let Some(frame) = envelope::<Frame<'_>>(frame, sink) else { return };
         let (symbol, trade) = if text(frame.kind) == "trade" {
             (text(frame.symbol), frame.trade_v2(received_at))

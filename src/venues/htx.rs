@@ -12,7 +12,7 @@ use crate::domain::fields::{FieldError, id, price_scientific, quantity_scientifi
 use crate::domain::frame::{FrameParser, FrameParserEntry, FrameSink, Spelled, SymbolError, TradeKind};
 use crate::domain::json::text;
 use crate::domain::symbol;
-use crate::domain::time::{TimeUnit, UnixNanos};
+use crate::domain::time::{Stamp, TimeUnit};
 use crate::domain::venue::IdRule;
 use crate::venues::elements::{each, envelope, piece, tell};
 
@@ -57,7 +57,7 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn trade(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+    fn trade(&self, received_at: Option<Stamp>) -> Result<Trade, FieldError> {
         Ok(Trade {
             id: id(text(self.trade_id.or(self.id)).as_bytes())?,
             price: price_scientific(text(self.price).as_bytes())?,
@@ -71,7 +71,7 @@ impl Row<'_> {
 }
 
 impl FrameParser for Htx {
-    fn frame(&mut self, frame: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+    fn frame(&mut self, frame: &str, received_at: Option<Stamp>, sink: &mut dyn FrameSink) {
         let Some(envelope) = envelope::<Frame<'_>>(frame, sink) else { return };
         let channel = text(envelope.ch);
         let symbol = channel.strip_prefix("market.").and_then(|rest| rest.strip_suffix(".trade.detail"));

@@ -11,7 +11,7 @@ use crate::domain::event::Trade;
 use crate::domain::fields::{FieldError, id, price, quantity, taker_side, time};
 use crate::domain::frame::{FrameParser, FrameParserEntry, FrameSink, Spelled, SymbolError, TradeKind};
 use crate::domain::json::text;
-use crate::domain::time::{TimeUnit, UnixNanos};
+use crate::domain::time::{Stamp, TimeUnit};
 use crate::domain::venue::IdRule;
 use crate::venues::elements::{each, envelope, tell};
 
@@ -50,7 +50,7 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn trade(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+    fn trade(&self, received_at: Option<Stamp>) -> Result<Trade, FieldError> {
         Ok(Trade {
             id: id(text(self.tid).as_bytes())?,
             price: price(text(self.px).as_bytes())?,
@@ -64,7 +64,7 @@ impl Row<'_> {
 }
 
 impl FrameParser for Hyperliquid {
-    fn frame(&mut self, frame: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+    fn frame(&mut self, frame: &str, received_at: Option<Stamp>, sink: &mut dyn FrameSink) {
         // A greeting in plain text may come first.
         if !frame.starts_with('{') && frame.starts_with("Websocket") {
             return;

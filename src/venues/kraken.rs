@@ -14,7 +14,7 @@ use crate::domain::fields::{
 use crate::domain::frame::{FrameParser, FrameParserEntry, FrameSink, Spelled, SymbolError, TradeKind};
 use crate::domain::json::text;
 use crate::domain::symbol;
-use crate::domain::time::{TimeUnit, UnixNanos};
+use crate::domain::time::{Stamp, TimeUnit};
 use crate::domain::venue::IdRule;
 use crate::venues::elements::{each, envelope, tell};
 
@@ -56,7 +56,7 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn trade(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+    fn trade(&self, received_at: Option<Stamp>) -> Result<Trade, FieldError> {
         Ok(Trade {
             id: id(text(self.trade_id).as_bytes())?,
             price: price_scientific(text(self.price).as_bytes())?,
@@ -70,7 +70,7 @@ impl Row<'_> {
 }
 
 /// `[price, volume, time, side, order type, misc]`
-fn row_of_v1(row: &[&RawValue], received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+fn row_of_v1(row: &[&RawValue], received_at: Option<Stamp>) -> Result<Trade, FieldError> {
     let field = |at: usize| text(row.get(at).copied());
     Ok(Trade {
         id: TradeId::Absent,
@@ -88,7 +88,7 @@ fn spelled(symbol: &str, id_rule: IdRule) -> Spelled<'_> {
 }
 
 impl FrameParser for Kraken {
-    fn frame(&mut self, frame: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+    fn frame(&mut self, frame: &str, received_at: Option<Stamp>, sink: &mut dyn FrameSink) {
         if frame.trim_start().starts_with('[') {
             // `[channel, [[...], ...], "trade", "XBT/USD"]`; book frames may hold one element more.
             let Some(parts) = envelope::<Vec<&RawValue>>(frame, sink) else { return };

@@ -10,7 +10,7 @@ use crate::domain::event::Trade;
 use crate::domain::fields::{FieldError, id, price, quantity, taker_side, time};
 use crate::domain::frame::{FrameParser, FrameParserEntry, FrameSink, Spelled, SymbolError, TradeKind};
 use crate::domain::json::text;
-use crate::domain::time::{TimeUnit, UnixNanos};
+use crate::domain::time::{Stamp, TimeUnit};
 use crate::domain::venue::IdRule;
 use crate::venues::elements::{envelope, piece, tell};
 
@@ -49,7 +49,7 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn trade(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+    fn trade(&self, received_at: Option<Stamp>) -> Result<Trade, FieldError> {
         Ok(Trade {
             id: id(text(self.id).as_bytes())?,
             price: price(text(self.price).as_bytes())?,
@@ -63,7 +63,7 @@ impl Row<'_> {
 }
 
 impl FrameParser for Kucoin {
-    fn frame(&mut self, frame: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+    fn frame(&mut self, frame: &str, received_at: Option<Stamp>, sink: &mut dyn FrameSink) {
         let Some(envelope) = envelope::<Frame<'_>>(frame, sink) else { return };
         if text(envelope.subject) != "trade.l3match" {
             return;

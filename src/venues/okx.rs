@@ -12,7 +12,7 @@ use crate::domain::event::Trade;
 use crate::domain::fields::{FieldError, id, price, quantity, taker_side, time};
 use crate::domain::frame::{FrameParser, FrameParserEntry, FrameSink, Spelled, SymbolError, TradeKind};
 use crate::domain::json::text;
-use crate::domain::time::{TimeUnit, UnixNanos};
+use crate::domain::time::{Stamp, TimeUnit};
 use crate::domain::venue::IdRule;
 use crate::venues::elements::{each, envelope, tell};
 
@@ -59,7 +59,7 @@ struct Row<'a> {
 }
 
 impl Row<'_> {
-    fn trade(&self, received_at: Option<UnixNanos>) -> Result<Trade, FieldError> {
+    fn trade(&self, received_at: Option<Stamp>) -> Result<Trade, FieldError> {
         let trade_count = match &*text(self.count) {
             "" => 1,
             count => match count.parse() {
@@ -86,7 +86,7 @@ impl Row<'_> {
 }
 
 impl FrameParser for Okx {
-    fn frame(&mut self, frame: &str, received_at: Option<UnixNanos>, sink: &mut dyn FrameSink) {
+    fn frame(&mut self, frame: &str, received_at: Option<Stamp>, sink: &mut dyn FrameSink) {
         if frame == "pong" {
             return;
         }

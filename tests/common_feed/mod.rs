@@ -222,7 +222,7 @@ pub fn trade(watch: u32, at: u64) -> Telling {
         price: Price::parse(b"105944.2").unwrap(),
         quantity: Quantity::parse(b"0.00013").unwrap(),
         exchange_at: UnixNanos(1_714_521_600_000_000_000 + at as i64),
-        received_at: Some(UnixNanos(1_714_521_600_100_000_000 + at as i64)),
+        received_at: UnixNanos(1_714_521_600_100_000_000 + at as i64).stamp(),
         id: TradeId::Number(at),
         taker_side: None,
         trade_count: 1,

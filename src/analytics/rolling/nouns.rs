@@ -1,7 +1,5 @@
 //! Nouns of the domain as parts of a state: trades and ready candles that wait, or are compared.
 
-use std::sync::Arc;
-
 use ethnum::U256;
 
 use crate::analytics::rolling::state::{State, StateFault};
@@ -48,9 +46,9 @@ pub fn visit_trade(trade: &mut Trade, state: &mut State<'_>) {
         None => state.fault(StateFault::Impossible("quantity is no decimal above zero")),
     }
     state.i64(&mut trade.exchange_at.0);
-    let mut received_at = trade.received_at.map(|at| at.0.cast_unsigned());
+    let mut received_at = trade.received_at.map(|stamp| stamp.at().0.cast_unsigned());
     state.option_word(&mut received_at);
-    trade.received_at = received_at.map(|at| UnixNanos(at.cast_signed()));
+    trade.received_at = received_at.and_then(|at| UnixNanos(at.cast_signed()).stamp());
     visit_id(&mut trade.id, state);
     let sides = [None, Some(Side::Buy), Some(Side::Sell)];
     let mut side = sides.iter().position(|side| *side == trade.taker_side).unwrap_or(0);
@@ -145,7 +143,7 @@ fn visit_id(id: &mut TradeId, state: &mut State<'_>) {
                 eight.copy_from_slice(&word.to_le_bytes()[..eight.len()]);
             }
             match String::from_utf8(bytes) {
-                Ok(text) => *id = TradeId::Text(Arc::from(text)),
+                Ok(text) => *id = TradeId::Text(text.into()),
                 Err(_) => state.fault(StateFault::Impossible("trade id is no text")),
             }
         }
@@ -172,7 +170,7 @@ mod tests {
     #[test]
     fn trades_come_back_whole() {
         let numbered = Trade {
-            received_at: Some(UnixNanos(-1)),
+            received_at: UnixNanos(-1).stamp(),
             id: TradeId::Number(u64::MAX),
             taker_side: Some(Side::Sell),
             ..blank_trade()

@@ -172,7 +172,7 @@ pub fn report(api: &Api, watch: Watch, now: UnixNanos) -> InstrumentReport {
         last_trade_at: last_price.map(|(_, at)| at.to_string()),
         staleness_seconds: last
             .as_ref()
-            .and_then(|trade| trade.received_at)
+            .and_then(|trade| Some(trade.received_at?.at()))
             .or(last_price.map(|(_, at)| at))
             .map(staleness),
         gaps_open,

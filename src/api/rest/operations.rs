@@ -14,6 +14,7 @@ use crate::api::rest::health::{HealthReport, report};
 use crate::api::rest::{Answer, json_of};
 use crate::api::state::Api;
 use crate::domain::output::GapState;
+use crate::domain::time::Stamp;
 use crate::runtime::clock::Mono;
 use crate::runtime::latency::Stage;
 
@@ -188,7 +189,7 @@ pub async fn quality(request: HttpRequest, api: web::Data<Api>) -> Answer {
         let seen = api.board.seen(watch);
         let counts = seen.counts();
         let gaps = |state: GapState| seen.gaps().filter(|gap| gap.state == state).count();
-        let heard_at = seen.last_trade().map(|trade| trade.received_at.unwrap_or(trade.exchange_at));
+        let heard_at = seen.last_trade().map(|trade| trade.received_at.map_or(trade.exchange_at, Stamp::at));
         InstrumentQuality {
             instrument: instrument.to_string(),
             trades: counts.trades,

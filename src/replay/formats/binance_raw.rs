@@ -72,7 +72,7 @@ impl Decoder for RawFrames {
             return Ok(());
         };
         let received_at = match self.form.read(received) {
-            Ok(at) => Some(at),
+            Ok(at) => at.stamp(),
             Err(reason) => {
                 batch.skip(number, reason.to_string().replacen("time", "receive time", 1), line);
                 return Ok(());

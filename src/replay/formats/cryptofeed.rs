@@ -196,7 +196,7 @@ fn frame_line(
         frame => frame,
     };
     match std::str::from_utf8(frame) {
-        Ok(frame) => read_frame(parser, markets, frame, Some(received_at), number, line, batch),
+        Ok(frame) => read_frame(parser, markets, frame, received_at.stamp(), number, line, batch),
         Err(_) => batch.skip(number, "the frame is not UTF-8", line),
     }
     Ok(())

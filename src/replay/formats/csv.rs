@@ -183,7 +183,7 @@ impl Csv {
             price: price(row.get(columns.price))?,
             quantity: quantity(row.get(columns.quantity))?,
             exchange_at: self.form.read(row.get(columns.time))?,
-            received_at: if received.is_empty() { None } else { Some(self.received_form.read(received)?) },
+            received_at: if received.is_empty() { None } else { self.received_form.read(received)?.stamp() },
             taker_side: taker_side(row.get(columns.side))?,
             trade_count: count(row.get_optional(columns.trade_count))?,
         };

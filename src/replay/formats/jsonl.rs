@@ -131,7 +131,7 @@ impl Jsonl {
             received_at: if received.is_empty() {
                 None
             } else {
-                Some(self.received_form.read(received.as_bytes())?)
+                self.received_form.read(received.as_bytes())?.stamp()
             },
             taker_side: taker_side(text(line.taker_side).as_bytes())?,
             trade_count: count(text(line.trade_count).as_bytes())?,

@@ -486,7 +486,7 @@ impl Decoder for Ohlcv {
             let candle =
                 decode(self.interval, open_at, payload).ok_or("a sorted candle cannot be read back")?;
             let index = self.target.index(batch);
-            batch.push(index, key as u64, Event::Candle(candle));
+            batch.push(index, key as u64, Event::Candle(Box::new(candle)));
         }
         Ok(true)
     }

@@ -10,7 +10,7 @@ use crate::domain::instrument::Instrument;
 use crate::domain::symbol::{
     BINANCE_QUOTES, DOLLAR_QUOTES, STABLE_QUOTES, bitfinex, kraken, split, split_at_separator,
 };
-use crate::domain::time::TimeUnit;
+use crate::domain::time::{TimeUnit, UnixNanos};
 use crate::domain::venue::{IdRule, Venue};
 use crate::replay::columns::{Header, Row, TimeForm};
 use crate::replay::decoder::{Batch, Decoder, Facts, FormatEntry, Likeness, Sample, or_unknown};
@@ -143,7 +143,7 @@ impl TardisTrades {
             price: price(row.get(size_price))?,
             quantity: quantity(row.get(amount))?,
             exchange_at: self.form.read(row.get(time))?,
-            received_at: self.received_form.read(row.get(received)).ok(),
+            received_at: self.received_form.read(row.get(received)).ok().and_then(UnixNanos::stamp),
             taker_side: taker_side(row.get(side))?,
             trade_count: 1,
         };

@@ -255,7 +255,7 @@ impl Delivery {
             price: Price::new(self.price_grid.value(print.price)).expect("at least one step"),
             quantity: Quantity::new(self.quantity_grid.value(print.quantity)).expect("at least one step"),
             exchange_at: UnixNanos(print.exchange_at),
-            received_at: Some(UnixNanos(parcel.arrives_at)),
+            received_at: UnixNanos(parcel.arrives_at).stamp(),
             id: TradeId::Number(print.id),
             taker_side: Some(print.side),
             trade_count: 1,

@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn trades_come_in_order_of_arrival() {
         let arrivals: Vec<i64> =
-            Market::new(&faulty()).unwrap().map(|(_, trade)| trade.received_at.unwrap().0).collect();
+            Market::new(&faulty()).unwrap().map(|(_, trade)| trade.received_at.unwrap().at().0).collect();
         assert!(arrivals.len() > 10_000 && arrivals.is_sorted());
     }
 

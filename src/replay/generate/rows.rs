@@ -5,7 +5,7 @@ use std::io::Write;
 use crate::domain::decimal::QuoteVolume;
 use crate::domain::event::{Side, Trade};
 use crate::domain::instrument::Instrument;
-use crate::domain::time::UnixNanos;
+use crate::domain::time::{Stamp, UnixNanos};
 use crate::replay::generate::parameters::Layout;
 
 /// Binance's spot files from this moment on (2025-01-01) count microseconds, those before it milliseconds.
@@ -85,7 +85,7 @@ fn jsonl(name: &[u8], trade: &Trade, out: &mut Vec<u8>) {
     trade.exchange_at.write_to(out);
     if let Some(received_at) = trade.received_at {
         out.extend_from_slice(b"\",\"received_at\":\"");
-        received_at.write_to(out);
+        received_at.at().write_to(out);
     }
     out.extend_from_slice(b"\",\"trade_id\":\"");
     id(trade, out);
@@ -114,7 +114,7 @@ fn binance_trades(trade: &Trade, unit: i64, out: &mut Vec<u8>) {
 
 /// `<receive time> <frame>`, the first in nanoseconds, the times in the frame in milliseconds.
 fn binance_raw(name: &[u8], trade: &Trade, out: &mut Vec<u8>) {
-    let received_at = trade.received_at.unwrap_or(trade.exchange_at).0;
+    let received_at = trade.received_at.map_or(trade.exchange_at, Stamp::at).0;
     integer(received_at, out);
     out.extend_from_slice(b" {\"stream\":\"");
     out.extend(name.iter().map(u8::to_ascii_lowercase));
@@ -164,7 +164,7 @@ mod tests {
             price: Price::parse(b"0.00000712").unwrap(),
             quantity: Quantity::parse(b"1200.5").unwrap(),
             exchange_at: UnixNanos(1_714_521_600_123_000_000),
-            received_at: Some(UnixNanos(1_714_521_600_125_001_000)),
+            received_at: UnixNanos(1_714_521_600_125_001_000).stamp(),
             id: TradeId::Number(17),
             taker_side: Some(Side::Sell),
             trade_count: 1,

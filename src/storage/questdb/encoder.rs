@@ -226,7 +226,7 @@ fn trade_row(buffer: &mut Buffer, names: Names<'_>, trade: &Trade, id: &str) -> 
         .column_f64(column("quantity"), trade.quantity.decimal().to_f64())?
         .column_i64(column("trade_count"), i64::from(trade.trade_count))?;
     if let Some(received_at) = trade.received_at {
-        buffer.column_ts(column("received_at"), at(received_at))?;
+        buffer.column_ts(column("received_at"), at(received_at.at()))?;
     }
     buffer.at(at(trade.exchange_at))
 }
