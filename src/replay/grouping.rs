@@ -4,9 +4,12 @@
 //! an instrument's events in a batch at once fetches its state from memory once, not once an
 //! event; with a thousand interleaved instruments that is most of the cost.
 
+/// Events for each instrument that make a good batch: what fetching its state costs is shared by them.
+const EVENTS_PER_INSTRUMENT: usize = 32;
+
 /// How many events make a good batch: some for each instrument, as far as memory goes.
 pub fn batch_len(instruments: usize) -> usize {
-    instruments.saturating_mul(32).clamp(4_096, 131_072)
+    instruments.saturating_mul(EVENTS_PER_INSTRUMENT).clamp(4_096, 327_680)
 }
 
 /// An instrument and the positions of its events.
@@ -19,17 +22,21 @@ pub struct Grouping {
     starts: Vec<u32>,
     /// The instruments of the batch as they are met, each with the end of its group.
     met: Vec<(u32, u32)>,
+    /// The instrument of each position: read once from events that lie far apart, then here, where they lie together.
+    instruments: Vec<u32>,
     order: Vec<u32>,
 }
 
 impl Grouping {
     /// Groups the positions of a batch by instrument (in the order in which they are first met), each
     /// group in the order of the batch. `instruments` gives the instrument of each position.
-    pub fn group(&mut self, instruments: impl ExactSizeIterator<Item = u32> + Clone) {
+    pub fn group(&mut self, instruments: impl Iterator<Item = u32>) {
         self.met.clear();
-        self.order.clear();
-        self.order.resize(instruments.len(), 0);
-        for instrument in instruments.clone() {
+        self.instruments.clear();
+        self.instruments.extend(instruments);
+        // Each place is written below.
+        self.order.resize(self.instruments.len(), 0);
+        for &instrument in &self.instruments {
             let at = instrument as usize;
             if at >= self.starts.len() {
                 self.starts.resize(at + 1, 0);
@@ -51,7 +58,7 @@ impl Grouping {
             start += count;
             *end = start;
         }
-        for (position, instrument) in instruments.enumerate() {
+        for (position, &instrument) in self.instruments.iter().enumerate() {
             let slot = &mut self.starts[instrument as usize];
             self.order[*slot as usize] = position as u32;
             *slot += 1;
