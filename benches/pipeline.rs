@@ -24,7 +24,7 @@ use std::time::Duration;
 use criterion::measurement::Measurement;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mimalloc::MiMalloc;
-use tapewatch::analytics::ahead::Wanted;
+use tapewatch::analytics::ahead::want;
 use tapewatch::analytics::archive::NoArchive;
 use tapewatch::analytics::catalogue::Spec;
 use tapewatch::analytics::pipeline::{Settings, SymbolPipeline, WANT_STEPS};
@@ -152,27 +152,25 @@ fn pipeline(
         |instrument: &Instrument| SymbolPipeline::new(instrument.clone(), IdRule::Contiguous, settings);
     let mut pipelines: Vec<_> = instruments.iter().map(pipeline_of).collect();
     let (mut archive, mut sink) = (NoArchive, Counting::default());
-    let (mut grouping, mut wanted) = (Grouping::default(), Wanted::default());
+    let mut grouping = Grouping::default();
     let mut feed = |trades: &[(usize, Trade)]| {
         for batch in trades.chunks(batch_len(instruments.len())) {
             grouping.group(batch.iter().map(|(symbol, _)| *symbol as u32));
             for ((symbol, group), coming) in grouping.groups_ahead::<WANT_STEPS>() {
                 for (step, coming) in (1..=WANT_STEPS).rev().zip(coming) {
                     let Some((symbol, group)) = coming else { continue };
-                    pipelines[symbol as usize].want(step, group.len(), &mut wanted);
+                    pipelines[symbol as usize].want(step, group.len());
                 }
-                wanted.ask_if_few(group.len());
-                if let Some((_, next)) = coming[WANT_STEPS - 1] {
-                    next.iter().for_each(|&at| wanted.value(&batch[at as usize]));
-                }
-                let share = wanted.share(group.len());
+                let next = coming[WANT_STEPS - 1].map_or(&[][..], |(_, next)| next);
                 let pipeline = &mut pipelines[symbol as usize];
-                for &at in group {
-                    wanted.ask(share);
+                for (turn, &at) in group.iter().enumerate() {
+                    if let Some(&next) = next.get(turn) {
+                        want(&batch[next as usize]);
+                    }
                     let trade = &batch[at as usize].1;
                     pipeline.on_trade(Position(u64::from(at)), trade, &mut archive, &mut sink);
                 }
-                wanted.ask_all();
+                next.iter().skip(group.len()).for_each(|&next| want(&batch[next as usize]));
             }
         }
     };

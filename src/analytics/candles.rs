@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::analytics::ahead::Wanted;
+use crate::analytics::ahead::want_items;
 use crate::analytics::archive::Archive;
 use crate::analytics::desk::{Desk, told_candle};
 use crate::analytics::gaps::Dirty;
@@ -148,32 +148,32 @@ impl Candles {
         Self { links, roots, single_root: roots.single(), next_close: UnixNanos(i64::MAX) }
     }
 
-    /// Notes all series.
-    pub fn want_series(&self, wanted: &mut Wanted) {
-        wanted.items(&self.links);
+    /// Asks for all series.
+    pub fn want_series(&self) {
+        want_items(&self.links);
     }
 
-    /// Notes what the series will use for so many trades, of which the rows of at most `rows_max`.
-    pub fn want_rows(&self, trades: usize, rows_max: usize, window: usize, wanted: &mut Wanted) {
+    /// Asks for what the series will use for so many trades, of which the rows of at most `rows_max`.
+    pub fn want_rows(&self, trades: usize, rows_max: usize, window: usize) {
         for link in &self.links {
             // Nothing is added to it before its feeder closes a candle.
             let fed = link.feeder.is_none_or(|feeder| self.is_soon(&self.links[usize::from(feeder)], trades));
             if fed {
                 let new = if link.feeder.is_none() { trades.min(rows_max) } else { 0 };
-                link.series.want_rows(new, window, wanted);
+                link.series.want_rows(new, window);
             }
             if self.is_soon(link, trades) {
-                link.series.set().want_places(wanted);
+                link.series.set().want_places();
             }
         }
     }
 
-    /// Notes the indicators of those series that close a candle soon.
-    pub fn want_sets(&self, trades: usize, wanted: &mut Wanted) {
+    /// Asks for the indicators of those series that close a candle soon.
+    pub fn want_sets(&self, trades: usize) {
         for link in self.links.iter().filter(|link| self.is_soon(link, trades)) {
-            link.series.set().want_state(wanted);
+            link.series.set().want_state();
             if link.feeder.is_none() {
-                link.series.want_checkpoint(trades, wanted);
+                link.series.want_checkpoint(trades);
             }
         }
     }

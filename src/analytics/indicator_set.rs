@@ -1,6 +1,6 @@
 //! All indicators of one interval of one symbol, advanced together.
 
-use crate::analytics::ahead::Wanted;
+use crate::analytics::ahead::{want_items, want_lines};
 use crate::analytics::catalogue::Spec;
 use crate::analytics::indicator::{Bar, Indicator, Needs, OUTPUTS_MAX};
 use crate::analytics::rolling::state::State;
@@ -109,15 +109,15 @@ impl IndicatorSet {
         set
     }
 
-    /// Notes what tells where the state is.
-    pub fn want_places(&self, wanted: &mut Wanted) {
-        wanted.items(&self.lines);
-        wanted.items(&self.members);
+    /// Asks for what tells where the state is.
+    pub fn want_places(&self) {
+        want_items(&self.lines);
+        want_items(&self.members);
     }
 
-    /// Notes the state itself.
-    pub fn want_state(&self, wanted: &mut Wanted) {
-        wanted.lines(&self.lines);
+    /// Asks for the state itself.
+    pub fn want_state(&self) {
+        want_lines(&self.lines);
     }
 
     /// Takes the next candle; one reading for each indicator of the plan.

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::analytics::ahead::Wanted;
+use crate::analytics::ahead::want_items;
 use crate::analytics::gaps::{Dirty, Gaps};
 use crate::analytics::rolling::nouns::{blank_trade, visit_trade};
 use crate::analytics::rolling::state::State;
@@ -88,11 +88,11 @@ impl Ledger {
         self.held.is_some()
     }
 
-    /// Notes what it will use for so many trades.
-    pub fn want(&self, trades: usize, wanted: &mut Wanted) {
+    /// Asks for what it will use for so many trades.
+    pub fn want(&self, trades: usize) {
         if let Some(numbers) = &self.numbers {
             let first = (numbers.high as usize).wrapping_add(1) % REMEMBERED;
-            wanted.items(&numbers.fingerprints[first..(first + trades).min(REMEMBERED)]);
+            want_items(&numbers.fingerprints[first..(first + trades).min(REMEMBERED)]);
         }
     }
 

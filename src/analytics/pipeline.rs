@@ -4,7 +4,7 @@
 //! candles that it changed are told again, suspected gaps that lasted are claimed, and what
 //! is due is closed. Time is the newest exchange time seen: nothing here reads a clock.
 
-use crate::analytics::ahead::Wanted;
+use crate::analytics::ahead::{want, want_items};
 use crate::analytics::archive::Archive;
 use crate::analytics::candles::Candles;
 use crate::analytics::catalogue::Spec;
@@ -319,29 +319,28 @@ impl<'s> SymbolPipeline<'s> {
         self.gaps.calm_until().min(UnixNanos(close))
     }
 
-    /// Notes what the next `events` will use.
+    /// Asks for what the next `events` will use.
     ///
     /// A symbol's state lies in some hundred lines of memory, and what one of them holds tells where
     /// others are: so it is asked for in steps, from [`WANT_STEPS`] before its turn down to 1, between
     /// which other symbols have theirs.
-    pub fn want(&self, step: usize, events: usize, wanted: &mut Wanted) {
+    pub fn want(&self, step: usize, events: usize) {
         match step {
-            4.. => wanted.value(self),
+            4.. => want(self),
             3 => {
-                self.candles.want_series(wanted);
-                wanted.items(&self.information);
-                self.ledger.want(events, wanted);
+                self.candles.want_series();
+                want_items(&self.information);
+                self.ledger.want(events);
             }
-            2 => self.candles.want_rows(events, WANTED_ROWS_MAX, self.settings.window, wanted),
-            _ => self.candles.want_sets(events, wanted),
+            2 => self.candles.want_rows(events, WANTED_ROWS_MAX, self.settings.window),
+            _ => self.candles.want_sets(events),
         }
     }
 
     /// Asks for all steps of [`Self::want`] at once, for a symbol that has its turn now.
-    pub fn touch(&self, wanted: &mut Wanted) {
+    pub fn touch(&self) {
         for step in (1..=WANT_STEPS).rev() {
-            self.want(step, WANTED_ROWS_MAX, wanted);
-            wanted.ask_all();
+            self.want(step, WANTED_ROWS_MAX);
         }
     }
 

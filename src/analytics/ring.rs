@@ -6,7 +6,7 @@
 
 use std::ops::{Index, IndexMut};
 
-use crate::analytics::ahead::Wanted;
+use crate::analytics::ahead::want_items;
 
 #[derive(Debug)]
 pub struct Ring<T> {
@@ -67,15 +67,15 @@ impl<T> Ring<T> {
         self.get_mut(self.len.wrapping_sub(1))
     }
 
-    /// Notes the last `used` items and the slots of the next `new`.
+    /// Asks for the last `used` items and the slots of the next `new`.
     #[inline]
-    pub fn want_back(&self, used: usize, new: usize, wanted: &mut Wanted) {
+    pub fn want_back(&self, used: usize, new: usize) {
         let first = self.slot(self.len.saturating_sub(used)).min(self.slots.len());
         let (start, end) = self.slots.split_at(first);
         let count = used.min(self.len) + new;
-        wanted.items(&end[..count.min(end.len())]);
+        want_items(&end[..count.min(end.len())]);
         let wrapped = count.saturating_sub(end.len());
-        wanted.items(&start[..wrapped.min(start.len())]);
+        want_items(&start[..wrapped.min(start.len())]);
     }
 
     /// Makes room for so many without growing again, and not for more.

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 
-use crate::analytics::ahead::Wanted;
+use crate::analytics::ahead::want_items;
 use crate::analytics::desk::{Desk, bar_of};
 use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet};
 use crate::analytics::quiet::Quiet;
@@ -119,27 +119,27 @@ impl Series {
         Some(if one { next } else { self.interval.open_of(limit) })
     }
 
-    /// Notes the candles that the next trades will change and close, so many of them new ones.
-    pub fn want_rows(&self, new: usize, window: usize, wanted: &mut Wanted) {
-        self.rows.want_back(self.rows.len() - self.closed, new, wanted);
+    /// Asks for the candles that the next trades will change and close, so many of them new ones.
+    pub fn want_rows(&self, new: usize, window: usize) {
+        self.rows.want_back(self.rows.len() - self.closed, new);
         if new == 0 {
             return;
         }
-        self.quiet.want_back(1, new.div_ceil(4), wanted);
+        self.quiet.want_back(1, new.div_ceil(4));
         if self.closed + new >= window + self.stay + CHECKPOINT_EVERY {
             let (front, back) = self.checkpoints.as_slices();
-            wanted.items(front);
-            wanted.items(back);
+            want_items(front);
+            want_items(back);
         }
     }
 
-    /// Notes where the next checkpoint goes, if it comes soon.
-    pub fn want_checkpoint(&self, new: usize, wanted: &mut Wanted) {
+    /// Asks for where the next checkpoint goes, if it comes soon.
+    pub fn want_checkpoint(&self, new: usize) {
         if self.rows_since_checkpoint + new >= CHECKPOINT_EVERY
             && let Some(oldest) = self.checkpoints.front()
         {
             // Its words are the next ones' room.
-            wanted.items(&oldest.words);
+            want_items(&oldest.words);
         }
     }
 

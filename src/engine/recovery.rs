@@ -13,7 +13,6 @@ use std::time::Duration;
 
 use tracing::{error, warn};
 
-use crate::analytics::ahead::Wanted;
 use crate::domain::event::Event;
 use crate::domain::instrument::Instrument;
 use crate::domain::output::Position;
@@ -108,7 +107,7 @@ pub fn recover(
     let mut of_number: Vec<Option<usize>> = Vec::new();
     let mut ticked_at = UnixNanos(i64::MIN);
     let bus = &mut *shard.bus.borrow_mut();
-    let mut around = Around { shard, skips: &skips, bus, wanted: Wanted::default() };
+    let mut around = Around { shard, skips: &skips, bus };
     let (mut gathered, mut batches) = (0, 0);
     loop {
         let more = reading.next_block(|instruments, entry| {

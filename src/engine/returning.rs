@@ -8,7 +8,6 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::analytics::ahead::Wanted;
 use crate::domain::event::{Event, Trade};
 use crate::domain::output::{Output, OutputSink, Position};
 use crate::domain::standing::Standing;
@@ -48,7 +47,6 @@ pub struct Around<'a> {
     pub shard: &'a Shard,
     pub skips: &'a Arc<Skips>,
     pub bus: &'a mut Bus,
-    pub wanted: Wanted,
 }
 
 impl Returning {
@@ -83,7 +81,7 @@ impl Returning {
         let mut events = std::mem::take(&mut self.events);
         let from = std::mem::take(&mut self.ticks_from).min(ticks.len());
         if self.seat.begun.get() {
-            self.seat.symbol.borrow().pipeline.touch(&mut around.wanted);
+            self.seat.symbol.borrow().pipeline.touch();
             let mut ticks = ticks[from..].iter().peekable();
             let mut left = events.len();
             for (at, event) in events.drain(..) {

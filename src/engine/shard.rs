@@ -15,7 +15,6 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::analytics::ahead::Wanted;
 use crate::analytics::pipeline::Settings;
 use crate::domain::event::Event;
 use crate::domain::instrument::Instrument;
@@ -66,8 +65,6 @@ pub struct Shard {
     /// By watch; `None`: another shard's.
     pub seats: Vec<Option<Rc<Seat>>>,
     pub bus: RefCell<Bus>,
-    /// Room for what a symbol's turn needs of memory.
-    pub wanted: RefCell<Wanted>,
     /// Room for the places that the trades of a frame get in the log.
     pub places: RefCell<Vec<Option<Position>>>,
     /// Seats that were given something since the shard last rested.
@@ -125,7 +122,6 @@ impl Shard {
             partitions,
             seats,
             bus: RefCell::new(bus),
-            wanted: RefCell::default(),
             places: RefCell::default(),
             touched: RefCell::default(),
             lagging: RefCell::default(),

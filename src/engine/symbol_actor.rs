@@ -264,7 +264,7 @@ impl SymbolActor {
         }
         let seat = self.seat.clone();
         let mut symbol = seat.symbol.borrow_mut();
-        symbol.pipeline.touch(&mut shard.wanted.borrow_mut());
+        symbol.pipeline.touch();
         let mut bus = shard.bus.borrow_mut();
         let (mut done, mut looked) = (0, 0);
         let told = bus.tellings().len();

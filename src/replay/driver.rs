@@ -11,7 +11,7 @@ use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use crate::analytics::ahead::Wanted;
+use crate::analytics::ahead::want;
 use crate::analytics::pipeline::{Counts, Settings, SymbolPipeline, WANT_STEPS};
 use crate::domain::event::Event;
 use crate::domain::instrument::Instrument;
@@ -97,7 +97,6 @@ struct Shard<'s> {
     collector: Collector,
     refused: Vec<(Position, Refusal)>,
     grouping: Grouping,
-    wanted: Wanted,
     beginning: Option<Arc<Beginning>>,
     /// What symbols that went on had seen before.
     before: Counts,
@@ -137,7 +136,6 @@ impl<'s> Shard<'s> {
             collector: Collector::new(settings, &plan.spool_dir, plan.budget_bytes / plan.shards.max(1)),
             refused: Vec::new(),
             grouping: Grouping::default(),
-            wanted: Wanted::default(),
             beginning: plan.beginning.clone(),
             before: Counts::default(),
             closings: None,
@@ -212,20 +210,18 @@ impl<'s> Shard<'s> {
             for (step, coming) in (1..=WANT_STEPS).rev().zip(coming) {
                 let Some((instrument, group)) = coming else { continue };
                 if let Some(pipeline) = &self.pipelines[instrument as usize] {
-                    pipeline.want(step, group.len(), &mut self.wanted);
+                    pipeline.want(step, group.len());
                 }
             }
-            self.wanted.ask_if_few(group.len());
             // The events of an instrument lie scattered over the batch.
-            if let Some((_, next)) = coming[WANT_STEPS - 1] {
-                next.iter().for_each(|&at| self.wanted.value(&entries[at as usize]));
-            }
-            let share = self.wanted.share(group.len());
-            for &at in group {
-                self.wanted.ask(share);
+            let next = coming[WANT_STEPS - 1].map_or(&[][..], |(_, next)| next);
+            for (turn, &at) in group.iter().enumerate() {
+                if let Some(&next) = next.get(turn) {
+                    want(&entries[next as usize]);
+                }
                 self.take_placed(&entries[at as usize], places(at));
             }
-            self.wanted.ask_all();
+            next.iter().skip(group.len()).for_each(|&next| want(&entries[next as usize]));
         }
         self.grouping = grouping;
     }
