@@ -20,6 +20,7 @@ use crate::analytics::estimators::scores::direction::{Z_95, wilson};
 use crate::analytics::features::{FeatureMaker, Reading};
 use crate::app::evaluate::anomalies::Destinations;
 use crate::app::evaluate::chart::{self, Better, Mark};
+use crate::app::evaluate::findings::{Alerts, Found};
 use crate::app::evaluate::offsets::{self, Market, Offsets};
 use crate::app::evaluate::page::Page;
 use crate::app::evaluate::recordings::{
@@ -87,46 +88,21 @@ struct Said {
     told: bool,
 }
 
-/// What was found of one kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Found {
-    found: u64,
-    staged: u64,
-}
-
-impl Found {
-    fn recall(self) -> Option<f64> {
-        (self.staged > 0).then(|| self.found as f64 / self.staged as f64)
-    }
-}
-
 /// One detector at one spacing.
 #[derive(Default)]
 struct Findings {
     kinds: BTreeMap<Kind, Found>,
     steered: Found,
-    alerts: u64,
-    /// Of those, what was no part of what was put in.
-    outside: u64,
-    /// Candles from the beginning to the alert, summed.
-    delay: u64,
+    alerts: Alerts,
 }
 
 impl Findings {
     fn all(&self) -> Found {
-        self.kinds.values().fold(Found::default(), |all, found| Found {
-            found: all.found + found.found,
-            staged: all.staged + found.staged,
-        })
-    }
-
-    fn precision(&self) -> Option<f64> {
-        (self.alerts > 0).then(|| (self.alerts - self.outside) as f64 / self.alerts as f64)
+        self.kinds.values().sum()
     }
 
     fn delay(&self) -> Option<f64> {
-        let found = self.all().found;
-        (found > 0).then(|| self.delay as f64 / found as f64)
+        self.alerts.mean_delay(self.all())
     }
 }
 
@@ -373,7 +349,7 @@ impl Findings {
             found.staged += 1;
             if let Some(alert) = first_in(alerts, staged.first, staged.first + GRACE) {
                 found.found += 1;
-                self.delay += (alert - staged.first) as u64;
+                self.alerts.delay += (alert - staged.first) as u64;
             }
             self.steered.staged += 1;
             let seen = first_in(steered, staged.first, staged.first + GRACE);
@@ -384,8 +360,8 @@ impl Findings {
                 .iter()
                 .any(|staged| (staged.first..staged.first + staged.length.max(1) + GRACE).contains(alert))
         };
-        self.alerts += alerts.len() as u64;
-        self.outside += alerts.iter().filter(|alert| !part(alert)).count() as u64;
+        self.alerts.all += alerts.len() as u64;
+        self.alerts.outside += alerts.iter().filter(|alert| !part(alert)).count() as u64;
     }
 }
 
@@ -439,7 +415,7 @@ fn object(recordings: &[Recording], judged: &[Judged], offsets: Option<&Offsets>
             put(format!("{prefix}.injected"), json!(findings.all().staged));
             put(format!("{prefix}.recall"), json!(findings.all().recall()));
             put(format!("{prefix}.recall_steered"), json!(findings.steered.recall()));
-            put(format!("{prefix}.precision"), json!(findings.precision()));
+            put(format!("{prefix}.precision"), json!(findings.alerts.precision()));
             put(format!("{prefix}.delay_candles"), json!(findings.delay()));
             for (kind, found) in &findings.kinds {
                 put(format!("{prefix}.recall.{}", kind.name()), json!(found.recall()));
@@ -469,7 +445,7 @@ fn table(judged: &[Judged]) -> Vec<Vec<String>> {
                 shown(judged.a_day()),
                 share(findings.all().recall()),
                 share(findings.steered.recall()),
-                share(findings.precision()),
+                share(findings.alerts.precision()),
                 shown(findings.delay()),
             ];
             row.extend(

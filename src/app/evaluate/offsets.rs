@@ -9,9 +9,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::analytics::across::comparison::{Comparison, Found};
+use crate::analytics::across::comparison::{self, Comparison};
 use crate::analytics::across::plan::AcrossPlan;
 use crate::analytics::estimators::split_mix::SplitMix;
+use crate::app::evaluate::findings::{Alerts, Found};
 use crate::app::evaluate::recordings::shown;
 use crate::domain::candle::Candle;
 use crate::domain::closed::{Closed, Said};
@@ -58,47 +59,29 @@ struct Shift {
     to: UnixNanos,
 }
 
-/// What was found of one size.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Count {
-    found: u64,
-    staged: u64,
-}
-
-impl Count {
-    fn share(self) -> Option<f64> {
-        (self.staged > 0).then(|| self.found as f64 / self.staged as f64)
-    }
-}
-
 /// At one spacing.
 #[derive(Clone, Debug, Default)]
 pub struct Findings {
-    sizes: [Count; SIZES.len()],
-    alerts: u64,
-    outside: u64,
-    /// Candles from the beginning to the alert, summed.
-    delay: u64,
+    sizes: [Found; SIZES.len()],
+    alerts: Alerts,
 }
 
 impl Findings {
-    fn all(&self) -> Count {
-        self.sizes.iter().fold(Count::default(), |all, size| Count {
-            found: all.found + size.found,
-            staged: all.staged + size.staged,
-        })
-    }
-
-    fn precision(&self) -> Option<f64> {
-        (self.alerts > 0).then(|| (self.alerts - self.outside) as f64 / self.alerts as f64)
+    fn all(&self) -> Found {
+        self.sizes.iter().sum()
     }
 
     fn delay(&self) -> Option<f64> {
-        let found = self.all().found;
-        (found > 0).then(|| self.delay as f64 / found as f64)
+        self.alerts.mean_delay(self.all())
     }
 
-    fn take(&mut self, shifts: &[Shift], markets: &[Market], found: &[Found], window: (i64, i64)) {
+    fn take(
+        &mut self,
+        shifts: &[Shift],
+        markets: &[Market],
+        found: &[comparison::Found],
+        window: (i64, i64),
+    ) {
         let (step, grace) = window;
         let is_in = |shift: &Shift, at: UnixNanos, until: UnixNanos| {
             at >= shift.from && at.0 < until.0.saturating_add(grace * step)
@@ -112,16 +95,16 @@ impl Findings {
             });
             if let Some(alert) = alert {
                 count.found += 1;
-                self.delay += ((alert.divergence.close_at.0 - shift.from.0) / step) as u64;
+                self.alerts.delay += ((alert.divergence.close_at.0 - shift.from.0) / step) as u64;
             }
         }
-        self.alerts += found.len() as u64;
-        let is_of = |found: &Found, shift: &Shift| {
+        self.alerts.all += found.len() as u64;
+        let is_of = |found: &comparison::Found, shift: &Shift| {
             let is_named = found.instrument == markets[shift.market].instrument || markets.len() == 2;
             is_named && is_in(shift, found.divergence.close_at, shift.to)
         };
-        let is_outside = |found: &&Found| !shifts.iter().any(|shift| is_of(found, shift));
-        self.outside += found.iter().filter(is_outside).count() as u64;
+        let is_outside = |found: &&comparison::Found| !shifts.iter().any(|shift| is_of(found, shift));
+        self.alerts.outside += found.iter().filter(is_outside).count() as u64;
     }
 }
 
@@ -188,11 +171,11 @@ impl Offsets {
                 figures.push((format!("inject.{spacing}.{NAME}.{name}"), value));
             };
             put("injected", json!(findings.all().staged));
-            put("recall_steered", json!(findings.all().share()));
-            put("precision", json!(findings.precision()));
+            put("recall_steered", json!(findings.all().recall()));
+            put("precision", json!(findings.alerts.precision()));
             put("delay_candles", json!(findings.delay()));
             for (size, count) in SIZES.iter().zip(&findings.sizes) {
-                put(&format!("recall_steered.{size}bp"), json!(count.share()));
+                put(&format!("recall_steered.{size}bp"), json!(count.recall()));
             }
         }
         figures
@@ -210,11 +193,11 @@ impl Offsets {
                 spacing.clone(),
                 findings.all().staged.to_string(),
                 shown(self.a_day()),
-                share(findings.all().share()),
-                share(findings.precision()),
+                share(findings.all().recall()),
+                share(findings.alerts.precision()),
                 shown(findings.delay()),
             ];
-            row.extend(findings.sizes.map(|size| share(size.share())));
+            row.extend(findings.sizes.map(|size| share(size.recall())));
             rows.push(row);
         }
         rows
@@ -222,7 +205,7 @@ impl Offsets {
 }
 
 /// What is found with some markets moved: all closes in order of close and market, as live.
-fn compare(plan: &AcrossPlan, markets: &[Market], shifts: &[Shift]) -> Vec<Found> {
+fn compare(plan: &AcrossPlan, markets: &[Market], shifts: &[Shift]) -> Vec<comparison::Found> {
     let mut comparison = Comparison::new(plan.clone());
     let mut found = Vec::new();
     for market in markets {
@@ -340,7 +323,7 @@ mod tests {
             let [small, .., large] = findings.sizes;
             assert!(large.staged > 8 && large.found == large.staged, "{findings:?}");
             assert!(small.found < small.staged, "{findings:?}");
-            assert!(findings.delay() < Some(1.0) && findings.precision() > Some(0.05), "{findings:?}");
+            assert!(findings.delay() < Some(1.0) && findings.alerts.precision() > Some(0.05), "{findings:?}");
             assert!(offsets.a_day() < Some(8.0), "{:?}", offsets.a_day());
         }
     }

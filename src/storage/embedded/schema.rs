@@ -18,7 +18,7 @@ use crate::domain::time::UnixNanos;
 use crate::storage::error::StorageError;
 
 /// Of this layout; those before are made into it by the writer, another one is refused.
-pub const VERSION: i64 = 3;
+pub const VERSION: i64 = STEPS.len() as i64;
 
 /// The file in the data directory.
 pub const FILE: &str = "store.sqlite";
@@ -29,7 +29,10 @@ const STRETCH: i64 = 1_024;
 /// How long a statement waits for another program that holds a lock.
 const BUSY_TIMEOUT: Duration = Duration::from_millis(250);
 
-const TABLES: &str = "
+/// From nothing to the first layout, and from each to the next.
+const STEPS: [&str; 3] = [FIRST, FROM_1, FROM_2];
+
+const FIRST: &str = "
 CREATE TABLE instruments (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE intervals (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE indicator_names (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, outputs TEXT NOT NULL) STRICT;
@@ -57,17 +60,14 @@ CREATE TABLE anomalies (
 CREATE INDEX anomalies_by_instrument ON anomalies (instrument, at, id);
 CREATE TABLE forecasts (
   at INTEGER NOT NULL, id INTEGER NOT NULL, instrument INTEGER NOT NULL, interval INTEGER, kind TEXT NOT NULL,
-  severity TEXT, fields TEXT NOT NULL, actual TEXT, PRIMARY KEY (at, id)) WITHOUT ROWID, STRICT;
+  severity TEXT, fields TEXT NOT NULL, PRIMARY KEY (at, id)) WITHOUT ROWID, STRICT;
 CREATE INDEX forecasts_by_instrument ON forecasts (instrument, at, id);
 CREATE TABLE signals (
   at INTEGER NOT NULL, id INTEGER NOT NULL, instrument INTEGER NOT NULL, interval INTEGER, kind TEXT NOT NULL,
   severity TEXT, fields TEXT NOT NULL, PRIMARY KEY (at, id)) WITHOUT ROWID, STRICT;
 CREATE INDEX signals_by_instrument ON signals (instrument, at, id);
 CREATE INDEX signals_by_severity ON signals (severity, at, id);
-CREATE TABLE outcomes (
-  at INTEGER NOT NULL, id INTEGER NOT NULL, actual TEXT NOT NULL, PRIMARY KEY (at, id)) WITHOUT ROWID, STRICT;
 CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID, STRICT;
-CREATE TABLE progress (instrument INTEGER PRIMARY KEY, at INTEGER NOT NULL) STRICT;
 ";
 
 /// What the first layout lacks.
@@ -94,12 +94,10 @@ pub fn open_to_write(path: &Path) -> Result<Connection, StorageError> {
         .and_then(|()| connection.pragma_update(None, "temp_store", "memory"))
         .map_err(error("open"))?;
     let found = version(&connection).map_err(error("read"))?;
-    let steps: &[&str] = match found {
-        0 => &[TABLES],
-        1 => &[FROM_1, FROM_2],
-        2 => &[FROM_2],
-        found => return check_version(path, found).map(|()| connection),
-    };
+    let steps = usize::try_from(found).ok().and_then(|found| STEPS.get(found..)).unwrap_or_default();
+    if steps.is_empty() {
+        return check_version(path, found).map(|()| connection);
+    }
     let make = |connection: &mut Connection| -> rusqlite::Result<()> {
         let transaction = connection.transaction()?;
         steps.iter().try_for_each(|step| transaction.execute_batch(step))?;
