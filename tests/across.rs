@@ -2,6 +2,8 @@
 //!
 //! Three venues trade one asset round a price that wanders, each at a premium of its own; now and then one is moved.
 
+#[path = "common/patience.rs"]
+mod patience;
 #[path = "common/program.rs"]
 mod program;
 
@@ -46,6 +48,7 @@ use tapewatch::runtime::quarantine::{Quarantine, Quarantined};
 use tapewatch::runtime::sink::{Batch, Sink};
 use tapewatch::runtime::venue_clock::VenueClock;
 
+use crate::patience::patiently;
 use crate::program::{digest, replay, tapewatch};
 
 const MINUTE: i64 = 60_000_000_000;
@@ -365,30 +368,21 @@ fn feeder(skew: &VenueClock, until: i64, done: &Arc<AtomicUsize>) -> Connect {
     })
 }
 
-/// A program that another test starts holds our locks too, from its fork until it is another program.
-async fn opened(dir: &Path) -> Opened {
-    for _ in 0..600 {
-        let opened = DataDir::lock(dir).and_then(|dir| Opened::open(dir, &instruments(), settings()));
-        match opened {
-            Err(error) if error.is_refusal() => tokio::time::sleep(Duration::from_millis(100)).await,
-            opened => return opened.unwrap(),
-        }
-    }
-    panic!("{} stays locked", dir.display());
-}
-
 async fn start(dir: &Path, shards: usize, skew: &VenueClock) -> (Engine, Arc<Ear>, Tools) {
-    let opened = opened(dir).await;
-    let ear = Arc::new(Ear { roster: opened.roster().clone(), heard: Mutex::default() });
-    let tools = tools(skew);
-    let live = LiveConfig {
-        snapshot_interval: Duration::from_secs(1),
-        drain_deadline: Duration::from_secs(60),
-        ..LiveConfig::default()
-    };
-    let plan = Plan { live, shards, recorded: String::new(), fault: None };
-    let engine = opened.start(plan, tools.clone(), vec![ear.clone()]).await.unwrap();
-    (engine, ear, tools)
+    patiently(async || {
+        let opened = Opened::open(DataDir::lock(dir)?, &instruments(), settings())?;
+        let ear = Arc::new(Ear { roster: opened.roster().clone(), heard: Mutex::default() });
+        let tools = tools(skew);
+        let live = LiveConfig {
+            snapshot_interval: Duration::from_secs(1),
+            drain_deadline: Duration::from_secs(60),
+            ..LiveConfig::default()
+        };
+        let plan = Plan { live, shards, recorded: String::new(), fault: None };
+        let engine = opened.start(plan, tools.clone(), vec![ear.clone()]).await?;
+        Ok((engine, ear, tools))
+    })
+    .await
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {

@@ -5,6 +5,9 @@
 //! A kill is played by a copy of the data directory taken while the engine runs: that holds what the kernel
 //! had, and nothing that only the process knew. Every test prints its seed; `TAPEWATCH_SEED` sets it.
 
+#[path = "common/patience.rs"]
+mod patience;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -49,6 +52,8 @@ use tapewatch::runtime::sink::{Barrier, Batch, Refill, Sink};
 use tapewatch::runtime::venue_clock::VenueClock;
 use tapewatch::storage::config::EmbeddedConfig;
 use tapewatch::storage::embedded::sink::Embedded;
+
+use crate::patience::patiently;
 
 fn seed(name: &str) -> u64 {
     let told = std::env::var("TAPEWATCH_SEED").ok().and_then(|text| text.parse().ok());
@@ -264,8 +269,12 @@ fn plan(shards: usize, inbox_capacity: usize, fault: Option<Fault>) -> Plan {
     Plan { live, shards, recorded: String::new(), fault }
 }
 
+async fn opened(dir: &Path, world: &World, settings: impl Fn() -> Settings) -> Opened {
+    patiently(async || Opened::open(DataDir::lock(dir)?, &world.instruments, settings())).await
+}
+
 async fn start(dir: &Path, world: &World, plan: Plan, quarantine: &Arc<Cell>) -> (Engine, Arc<Ear>, Tools) {
-    let opened = Opened::open(DataDir::lock(dir).unwrap(), &world.instruments, settings()).unwrap();
+    let opened = opened(dir, world, settings).await;
     let ear = Ear::new(opened.roster().clone());
     let tools = world.tools(quarantine.clone());
     let engine = opened.start(plan, tools.clone(), vec![ear.clone()]).await.unwrap();
@@ -476,8 +485,7 @@ fn recorded() -> Config {
 /// Runs over the embedded store until `upto` trades are taken in, and `ready` is.
 async fn run_with_store(dir: &Path, world: &World, upto: usize, ready: impl Fn() -> bool) {
     let config = recorded();
-    let opened =
-        Opened::open(DataDir::lock(dir).unwrap(), &world.instruments, config.engine.settings()).unwrap();
+    let opened = opened(dir, world, || config.engine.settings()).await;
     let tools = world.tools(Arc::default());
     let embedded =
         Embedded::start(dir, opened.roster(), EmbeddedConfig::default(), &tools.metrics, &tools.health, None)
@@ -671,8 +679,7 @@ fn what_a_sink_lost_while_the_engine_ran_is_told_again() {
     let folder = tempfile::tempdir().unwrap();
     let world = World::new(seed, 12, 4_000);
     actix_rt::System::new().block_on(async {
-        let opened =
-            Opened::open(DataDir::lock(folder.path()).unwrap(), &world.instruments, settings()).unwrap();
+        let opened = opened(folder.path(), &world, settings).await;
         let (whole, ear) = (Ear::new(opened.roster().clone()), Ear::new(opened.roster().clone()));
         let leaky = Arc::new(Leaky {
             ear: ear.clone(),
@@ -807,7 +814,7 @@ async fn run_with_board(dir: &Path, world: &World, upto: usize) -> Shown {
     let forming = ["1h", "1d", "ticks:1000000"].map(|text| text.parse().unwrap());
     let settings =
         || Settings::new(&[["1s".parse().unwrap()].as_slice(), &forming].concat(), &[], 500_000_000);
-    let opened = Opened::open(DataDir::lock(dir).unwrap(), &world.instruments, settings()).unwrap();
+    let opened = opened(dir, world, settings).await;
     let tools = world.tools(Arc::default());
     let board = Arc::new(Board::new(opened.roster().clone(), &settings().intervals));
     let (sink, thread) = board_sink::start(board.clone(), &tools.metrics).unwrap();

@@ -740,53 +740,6 @@ fn what_was_flushed_is_there_while_the_writer_lives() {
     }
 }
 
-/// The test runs itself again as the writer, and kills it.
-#[test]
-fn a_killed_writer_loses_nothing_that_was_flushed() {
-    const PLACE: &str = "TAPEWATCH_TEST_JOURNAL_OF_THE_KILLED";
-    if let Some(dir) = std::env::var_os(PLACE) {
-        let options = WriterOptions { sync_segments: false, ..WriterOptions::default() };
-        let mut writer = Writer::create(Path::new(&dir), options).unwrap();
-        let number = writer.define(&instrument(0), IdRule::Contiguous);
-        for i in 0.. {
-            let at = writer.append_trade(number, &trade(i)).unwrap();
-            // Every third one waits in memory.
-            if i % 3 != 0 {
-                writer.flush().unwrap();
-                println!("flushed {}", at.0);
-            }
-        }
-    }
-    let dir = tempfile::tempdir().unwrap();
-    let mut child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "a_killed_writer_loses_nothing_that_was_flushed", "--nocapture"])
-        .env(PLACE, dir.path())
-        .stdout(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let told = |line: std::io::Result<String>| line.ok()?.strip_prefix("flushed ")?.parse::<u64>().ok();
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(child.stdout.take().unwrap()));
-    let mut flushed = lines.by_ref().filter_map(told).take(1_000).last().unwrap();
-    child.kill().unwrap();
-    child.wait().unwrap();
-    flushed = flushed.max(lines.filter_map(told).last().unwrap_or(0));
-
-    cut_tail(dir.path()).unwrap();
-    let (entries, tail) = read(dir.path()).unwrap();
-    assert_eq!(tail, Tail::Whole);
-    assert!(flushed >= 1_000 && entries.len() as u64 >= flushed, "{flushed} flushed, {} read", entries.len());
-    for (i, entry) in entries.into_iter().enumerate() {
-        let i = i as u64;
-        let expected = Entry::Event {
-            instrument: InstrumentNumber(0),
-            at: Position(i + 1),
-            event: Event::Trade(trade(i)),
-        };
-        assert_eq!(entry, expected);
-    }
-    Writer::open(dir.path(), WriterOptions::default()).unwrap();
-}
-
 #[test]
 fn what_cannot_be_written_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
