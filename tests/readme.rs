@@ -1,5 +1,5 @@
 //! README.md says what is so: its example compiles and computes, its commands are those of the
-//! program, its links lead somewhere.
+//! program, its links lead somewhere, and it names every page of docs.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -87,10 +87,18 @@ fn the_commands_are_those_of_the_program() {
 }
 
 #[test]
-fn links_lead_to_files() {
+fn links_lead_to_files_and_every_page_is_named() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut pages = vec![root.join("README.md")];
     pages.extend(fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    let readme = readme();
+    for page in &pages[1..] {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        assert!(
+            readme.contains(&format!("| [docs/{name}](docs/{name}) |")),
+            "README.md does not name {name}"
+        );
+    }
     for page in pages.iter().filter(|page| page.extension().is_some_and(|ending| ending == "md")) {
         let text = fs::read_to_string(page).unwrap();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
