@@ -386,7 +386,7 @@ async fn start(dir: &Path, shards: usize, skew: &VenueClock) -> (Engine, Arc<Ear
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..1_200 {
+    for _ in 0..3_000 {
         if holds() {
             return;
         }

@@ -39,6 +39,7 @@ use tapewatch::engine::verify::{NoWitness, Recorded, verify};
 use tapewatch::journal::catch_up::CatchUp;
 use tapewatch::journal::chunks::Chunks;
 use tapewatch::journal::entry::Entry;
+use tapewatch::journal::segment::SegmentFile;
 use tapewatch::journal::snapshots::Snapshots;
 use tapewatch::replay::generate::market::Market;
 use tapewatch::runtime::backoff::splitmix;
@@ -293,7 +294,7 @@ fn verified(dir: &Path) -> u64 {
 }
 
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    for _ in 0..6_000 {
+    for _ in 0..30_000 {
         if holds() {
             return;
         }
@@ -420,7 +421,7 @@ fn cut(image: &Path) -> std::path::PathBuf {
     journal
 }
 
-/// As a kill leaves it. Segments first: a snapshot never speaks of what the journal does not hold yet.
+/// As a kill leaves it. Snapshots first: one never speaks of what the journal does not hold yet.
 fn copy(from: &Path, to: &Path) {
     for part in ["snapshots", "journal"] {
         fs::create_dir_all(to.join(part)).unwrap();
@@ -776,6 +777,7 @@ fn the_configuration_stands_in_each_segment() {
     let world = World::new(7, 1, 1);
     let (trade, done) = (world.trades[0].1.clone(), Arc::new(AtomicUsize::new(0)));
     let (skew, fed) = (world.clock.skew_ns().unwrap(), done.clone());
+    let journal = folder.path().join("journal");
     let connect: Connect = Arc::new(move |door: ShardDoor| {
         let (trade, fed) = (trade.clone(), fed.clone());
         actix_rt::spawn(async move {
@@ -788,8 +790,6 @@ fn the_configuration_stands_in_each_segment() {
                 door.intake.rest();
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            // The next tick comes after the last trade.
-            tokio::time::sleep(Duration::from_millis(300)).await;
             fed.fetch_add(1, Ordering::Relaxed);
         });
     });
@@ -798,9 +798,17 @@ fn the_configuration_stands_in_each_segment() {
         let (engine, _, _) = start(folder.path(), &world, recorded, &Arc::default()).await;
         engine.connect(connect).await;
         until("feeding", || done.load(Ordering::Relaxed) == 1).await;
+        // With the next tick.
+        until("the second segment's", || {
+            let later = tempfile::tempdir().unwrap();
+            for file in SegmentFile::list(&journal).unwrap().into_iter().skip(1) {
+                fs::copy(&file.path, later.path().join(file.path.file_name().unwrap())).unwrap();
+            }
+            Recorded::of(later.path()).is_ok_and(|recorded| recorded.config.is_some())
+        })
+        .await;
         engine.stop().await.unwrap();
     });
-    let journal = folder.path().join("journal");
     fs::remove_file(journal.join("0000000001.twj")).unwrap();
     let left = Recorded::of(&journal).unwrap();
     assert_eq!(left.config.as_deref(), Some("[engine]\ngrace = \"500ms\"\n"));

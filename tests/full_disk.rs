@@ -36,7 +36,7 @@ fn run(folder: &Path, limit_bytes: Option<u32>) -> (Child, Receiver<String>) {
 
 fn wait_for(lines: &Receiver<String>, part: &str) {
     let mut seen = Vec::new();
-    while let Ok(line) = lines.recv_timeout(Duration::from_secs(60)) {
+    while let Ok(line) = lines.recv_timeout(Duration::from_secs(300)) {
         if line.contains(part) {
             return;
         }

@@ -512,7 +512,7 @@ fn a_killed_run_can_be_run_again_into_the_same_place() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    for _ in 0..10_000 {
+    for _ in 0..60_000 {
         if at.join("out/quarantine.jsonl.tmp").exists() {
             break;
         }

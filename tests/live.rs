@@ -8,11 +8,13 @@
 mod program;
 #[path = "common/questdb.rs"]
 mod questdb;
+#[path = "common/service.rs"]
+mod service;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -27,8 +29,11 @@ use tapewatch::runtime::clock::{self, Stopwatch};
 use tapewatch::venues::simulator::Simulator;
 use tapewatch::venues::simulator::config::{Limits, Pace, SimulatedVenue, SimulatorConfig};
 
+use crate::service::{LISTEN, Service};
+
 /// Holes must be repaired by then.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
+const CONFIG: &str = "tapewatch.toml";
 const INTERVALS: [&str; 2] = ["1s", "1m"];
 
 /// Everything, more often than anywhere.
@@ -44,17 +49,15 @@ fn from_environment(name: &str, default: u64) -> u64 {
 struct Session {
     venues: Vec<(SimulatedVenue, Simulator, Vec<String>)>,
     folder: tempfile::TempDir,
-    api: SocketAddr,
-    service: Child,
+    service: Service,
 }
 
 impl Session {
     /// `more`: of the configuration.
     fn start(seed: u64, more: &str) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let api = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let mut config = format!(
-            "data_dir = {:?}\n[engine]\nshards = 2\nintervals = {INTERVALS:?}\nsnapshot_interval = \"2s\"\n[api]\nlisten = \"{api}\"\n{more}",
+            "data_dir = {:?}\n[engine]\nshards = 2\nintervals = {INTERVALS:?}\nsnapshot_interval = \"2s\"\n[api]\nlisten = \"{LISTEN}\"\n{more}",
             folder.path().join("data")
         );
         let mut venues = Vec::new();
@@ -80,9 +83,9 @@ impl Session {
             ));
             venues.push((venue, simulator, symbols));
         }
-        fs::write(folder.path().join("tapewatch.toml"), config).unwrap();
-        let service = run(folder.path());
-        let session = Self { venues, folder, api, service };
+        fs::write(folder.path().join(CONFIG), config).unwrap();
+        let service = Service::start(folder.path(), CONFIG);
+        let session = Self { venues, folder, service };
         session.wait_for("readiness", || session.is_ready());
         // From here on every trade is known by its id.
         session.trade_by_hand();
@@ -107,9 +110,10 @@ impl Session {
     }
 
     fn get(&self, target: &str) -> Option<Value> {
-        let mut stream = TcpStream::connect(self.api).ok()?;
-        stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
-        write!(stream, "GET {target} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.api).ok()?;
+        let address = self.service.address()?;
+        let mut stream = TcpStream::connect(address).ok()?;
+        stream.set_read_timeout(Some(PATIENCE)).ok()?;
+        write!(stream, "GET {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
         let mut text = String::new();
         stream.read_to_string(&mut text).ok()?;
         let (head, body) = text.split_once("\r\n\r\n")?;
@@ -172,15 +176,50 @@ impl Session {
     }
 
     /// A run without a fault shows nothing.
-    fn check_faults_happened(&self, names: &[&str]) {
+    fn wait_for_faults(&self, names: &[&str]) {
         for name in names {
-            let happened = self.venues.iter().map(|(_, simulator, _)| {
-                let status: Value =
-                    serde_json::from_str(&simulator.control("GET", "/simulator/status").unwrap()).unwrap();
-                status["counts"][name].as_u64().unwrap_or(0)
+            self.wait_for(name, || {
+                self.venues.iter().any(|(_, simulator, _)| {
+                    let status = simulator.control("GET", "/simulator/status").unwrap();
+                    let status: Value = serde_json::from_str(&status).unwrap();
+                    status["counts"][name].as_u64().is_some_and(|count| count > 0)
+                })
             });
-            assert_ne!(happened.sum::<u64>(), 0, "{name} never happened");
         }
+    }
+
+    /// Whether the journal holds every trade that happened: what was told a moment ago may still become a gap.
+    fn has_all(&self) -> bool {
+        let data = self.folder.path().join("data");
+        let output = program::tapewatch(&["export", data.to_str().unwrap(), "--format", "jsonl"]);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut known: BTreeMap<String, BTreeSet<u64>> = BTreeMap::new();
+        for line in text.lines() {
+            let trade: Value = serde_json::from_str(line).unwrap();
+            let text = |name: &str| trade[name].as_str().unwrap_or_default();
+            let market = format!("{}:{}", text("venue"), text("symbol"));
+            known.entry(market).or_default().insert(text("trade_id").parse().unwrap());
+        }
+        self.venues.iter().all(|(venue, simulator, symbols)| {
+            symbols.iter().all(|symbol| {
+                let known = known.get(&format!("{}:{symbol}", venue.name()));
+                known.is_some_and(|known| {
+                    Truth::of(simulator, symbol).trades.keys().all(|id| known.contains(id))
+                })
+            })
+        })
+    }
+
+    /// Whether the second of the newest trade of every market is told: a stop closes none.
+    fn has_closed(&self) -> bool {
+        self.venues.iter().all(|(venue, simulator, symbols)| {
+            symbols.iter().all(|symbol| {
+                let target = format!("/api/v1/candles/{}:{symbol}?interval=1s&limit=1", venue.name());
+                let told = self.get(&target).unwrap_or_default();
+                let last = Truth::of(simulator, symbol).candles("1s").into_keys().next_back();
+                told["candles"][0]["open_time"].as_str() >= last.as_deref()
+            })
+        })
     }
 
     /// The faults end, the market rests, and everything is repaired.
@@ -190,35 +229,14 @@ impl Session {
         self.post("/simulator/market?trading=false");
         self.trade_by_hand();
         self.wait_for("the newest trades", || self.has_newest());
-        let quiet = Stopwatch::start();
-        self.wait_for("repair", || {
-            self.is_repaired() && quiet.elapsed() > Duration::from_secs(3) && self.has_newest()
-        });
+        self.wait_for("repair", || self.is_repaired());
+        self.wait_for("every trade", || self.has_all());
+        self.wait_for("the end of the repair", || self.is_repaired() && self.has_newest());
+        self.wait_for("the last candles", || self.has_closed());
     }
 
     fn stop(&mut self) {
-        let id = self.service.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        let clock = Stopwatch::start();
-        loop {
-            if let Some(status) = self.service.try_wait().unwrap() {
-                assert!(status.success(), "{status}: {}", self.messages());
-                return;
-            }
-            assert!(clock.elapsed() < Duration::from_secs(30), "it does not stop");
-            clock::sleep(Duration::from_millis(20));
-        }
-    }
-
-    fn kill(&mut self) {
-        self.service.kill().unwrap();
-        self.service.wait().unwrap();
-    }
-
-    fn messages(&self) -> String {
-        let text = fs::read_to_string(self.folder.path().join("stderr")).unwrap_or_default();
-        let tail: Vec<&str> = text.lines().rev().take(30).collect();
-        tail.into_iter().rev().collect::<Vec<_>>().join("\n")
+        assert_eq!(self.service.stop(), Some(0), "{}", self.service.messages());
     }
 
     /// What a client of the API is told is true, as far as it reaches.
@@ -276,7 +294,7 @@ impl Session {
                         .map(|(at, row)| (at, row, found.get(at)))
                         .take(3)
                         .collect();
-                    assert!(wrong.is_empty(), "{key:?}: {wrong:#?}\n{}", self.messages());
+                    assert!(wrong.is_empty(), "{key:?}: {wrong:#?}\n{}", self.service.messages());
                     assert_eq!(found.len(), expected.len(), "{key:?}");
                 }
             }
@@ -344,31 +362,6 @@ impl Session {
             }
         }
     }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // It is gone already, unless the test failed.
-        let _ = self.service.kill();
-        let _ = self.service.wait();
-    }
-}
-
-fn run(folder: &Path) -> Child {
-    let log = fs::OpenOptions::new().create(true).append(true).open(folder.join("stderr")).unwrap();
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tapewatch"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("TAPEWATCH__") {
-            command.env_remove(name);
-        }
-    }
-    command
-        .current_dir(folder)
-        .args(["run", "--config", "tapewatch.toml"])
-        .stdout(Stdio::from(log.try_clone().unwrap()))
-        .stderr(Stdio::from(log))
-        .spawn()
-        .unwrap()
 }
 
 fn unchunked(body: &str) -> String {
@@ -463,7 +456,7 @@ fn all_faults_leave_what_truly_happened() {
     session.post(&format!("/simulator/fault?{}", FAULTS.replace(',', "&")));
     session.post("/simulator/market?trading=true");
     clock::sleep(Duration::from_secs(from_environment("TAPEWATCH_LIVE_SECONDS", 15)));
-    session.check_faults_happened(&[
+    session.wait_for_faults(&[
         "cut",
         "stall",
         "silence",
@@ -495,8 +488,8 @@ fn kills_at_any_moment_leave_what_truly_happened() {
     for _ in 0..from_environment("TAPEWATCH_KILLS", 4) {
         seed = splitmix(seed);
         clock::sleep(Duration::from_millis(300 + seed % 2_500));
-        session.kill();
-        session.service = run(session.folder.path());
+        session.service.kill();
+        session.service = Service::start(session.folder.path(), CONFIG);
     }
     session.wait_for("readiness", || session.is_ready());
     clock::sleep(Duration::from_secs(2));
@@ -536,17 +529,13 @@ fn demo(folder: &Path) -> Child {
     demo
 }
 
-fn send(child: &Child, signal: &str) {
-    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
-}
-
 #[test]
 fn the_demo_shows_itself_and_cleans_up() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut demo = demo(folder.path());
     // Told twice in one breath, as `timeout` tells it: that is one request, and it drains.
-    send(&demo, "-INT");
-    send(&demo, "-INT");
+    let twice = ["-c", "kill -INT \"$0\" && kill -INT \"$0\"", &demo.id().to_string()];
+    assert!(Command::new("sh").args(twice).status().unwrap().success());
     assert!(demo.wait().unwrap().success());
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the demo left something behind");
 }
@@ -555,11 +544,11 @@ fn the_demo_shows_itself_and_cleans_up() {
 fn a_second_signal_ends_it_at_once() {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut demo = demo(folder.path());
-    send(&demo, "-TERM");
+    assert!(Command::new("kill").args(["-TERM", &demo.id().to_string()]).status().unwrap().success());
     clock::sleep(Duration::from_millis(150));
     let clock = Stopwatch::start();
     while demo.try_wait().unwrap().is_none() {
-        if clock.elapsed() > Duration::from_secs(30) {
+        if clock.elapsed() > PATIENCE {
             demo.kill().unwrap();
             panic!("it does not stop");
         }

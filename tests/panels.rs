@@ -12,11 +12,12 @@ mod program;
 mod prometheus;
 #[path = "common/questdb.rs"]
 mod questdb;
+#[path = "common/service.rs"]
+mod service;
 
 use std::fs;
-use std::net::TcpListener;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -32,8 +33,10 @@ use tapewatch::venues::simulator::config::{Limits, Pace, SimulatedVenue, Simulat
 use tokio_tungstenite::tungstenite;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
+use crate::service::{LISTEN, Service};
+
 /// All panels must show something by then.
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// Of the market before the service starts: fetched into its journal, so that models are trained.
 const PAST: Duration = Duration::from_secs(1_200);
 /// Of what Grafana makes `$__rate_interval`: four scrapes of the configuration.
@@ -55,19 +58,17 @@ fn root() -> &'static Path {
 struct House {
     venues: Vec<Simulator>,
     folder: tempfile::TempDir,
-    api: String,
     key: String,
-    service: Child,
+    service: Service,
 }
 
 impl House {
     fn start(database: &questdb::Server) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-        let api = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let mut config = format!(
             "data_dir = {:?}\n[engine]\nshards = 2\nintervals = [\"1s\", \"1m\"]\n[intelligence]\nintervals = [\"1s\"]\n\
              detectors = {:?}\nforecasters = {:?}\nall_models = true\nrules = {:?}\n\
-             [api]\nlisten = {api:?}\nkeys_required = true\n[storage.questdb]\nenabled = true\nhttp_address = {:?}\n",
+             [api]\nlisten = {LISTEN:?}\nkeys_required = true\n[storage.questdb]\nenabled = true\nhttp_address = {:?}\n",
             folder.path().join("data"),
             DETECTORS.iter().map(|entry| entry.name).collect::<Vec<_>>(),
             FORECASTERS.iter().map(|entry| entry.name).collect::<Vec<_>>(),
@@ -104,43 +105,31 @@ impl House {
             let filled = program::tapewatch(&[&["backfill", "--config", &text(&file)][..], &which].concat());
             assert!(filled.status.success(), "{symbol}: {}", String::from_utf8_lossy(&filled.stderr));
         }
-        let log = fs::File::create(folder.path().join("log")).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tapewatch"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("TAPEWATCH__") {
-                command.env_remove(name);
-            }
-        }
-        let service = command
-            .current_dir(folder.path())
-            .args(["run", "--config", "tapewatch.toml"])
-            .stdout(Stdio::from(log.try_clone().unwrap()))
-            .stderr(Stdio::from(log))
-            .spawn()
-            .unwrap();
-        let house = Self { venues, folder, api, key, service };
+        let service = Service::start(folder.path(), "tapewatch.toml");
+        let house = Self { venues, folder, key, service };
         let waited = Stopwatch::start();
         while house.get("/health/ready").is_none() {
-            assert!(waited.elapsed() < PATIENCE, "it is not ready: {}", house.log());
+            assert!(waited.elapsed() < PATIENCE, "it is not ready: {}", house.service.messages());
             clock::sleep(Duration::from_millis(50));
         }
         house
     }
 
-    fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    fn address(&self) -> SocketAddr {
+        self.service.address().expect("it was ready")
     }
 
     /// The body of an answer 200.
     fn get(&self, path: &str) -> Option<String> {
         let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
-        let request = agent.get(format!("http://{}{path}", self.api)).header("X-API-Key", &self.key);
+        let request =
+            agent.get(format!("http://{}{path}", self.service.address()?)).header("X-API-Key", &self.key);
         request.call().ok()?.body_mut().read_to_string().ok()
     }
 
     /// Somebody who hears everything, until the service ends.
     fn listen(&self) {
-        let mut request = format!("ws://{}/api/v1/feed", self.api).into_client_request().unwrap();
+        let mut request = format!("ws://{}/api/v1/feed", self.address()).into_client_request().unwrap();
         request.headers_mut().insert("X-API-Key", self.key.parse().unwrap());
         let (mut socket, _) = tungstenite::connect(request).expect("a client of the feed");
         let channels = "[\"signals\",\"anomalies\",\"forecasts\",\"candles\",\"trades\",\"gaps\",\"status\"]";
@@ -178,13 +167,6 @@ impl House {
     }
 }
 
-impl Drop for House {
-    fn drop(&mut self) {
-        let _ = self.service.kill();
-        let _ = self.service.wait();
-    }
-}
-
 fn text(path: &Path) -> String {
     path.display().to_string()
 }
@@ -196,7 +178,7 @@ fn prometheus_config(house: &House, database: &questdb::Server) -> PathBuf {
     fs::write(folder.join("key"), &house.key).unwrap();
     let mut config = fs::read_to_string(root().join("config/prometheus/prometheus.yml")).unwrap();
     for (from, to) in [
-        ("tapewatch:8080", &*house.api),
+        ("tapewatch:8080", &*house.address().to_string()),
         ("questdb:9003", &*database.min_address),
         ("/run/secrets/metrics_key", &*text(&folder.join("key"))),
         ("scrape_interval: 5s", &format!("scrape_interval: {SCRAPE}")),
@@ -366,7 +348,7 @@ fn every_panel_returns_data() {
             println!("{asked} questions of {} boards have data after {:?}", boards().len(), waited.elapsed());
             break;
         }
-        let (patience, log) = (waited.elapsed() < PATIENCE, house.log());
+        let (patience, log) = (waited.elapsed() < PATIENCE, house.service.messages());
         assert!(patience, "{}\n{log}\n{}", problems.join("\n"), server.log());
     }
 

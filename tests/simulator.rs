@@ -14,7 +14,7 @@ use tapewatch::domain::decimal::{Price, Quantity};
 use tapewatch::domain::event::{Side, Trade};
 use tapewatch::domain::frame::{FrameParser, FrameSink, FrameSource, Spelled};
 use tapewatch::domain::time::UnixNanos;
-use tapewatch::runtime::clock::Stopwatch;
+use tapewatch::runtime::clock::{self, Stopwatch};
 use tapewatch::venues;
 use tapewatch::venues::simulator::Simulator;
 use tapewatch::venues::simulator::config::{Limits, Pace, SimulatedVenue, SimulatorConfig};
@@ -22,7 +22,8 @@ use tapewatch::venues::simulator::tape::{Draw, Listing, Tape};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-const DEADLINE: Duration = Duration::from_secs(20);
+/// Longer than anything here takes on a busy machine.
+const DEADLINE: Duration = Duration::from_secs(120);
 
 /// Trades without end, of prices and quantities that rise.
 struct Rising {
@@ -103,6 +104,7 @@ fn wait_for(is_so: impl Fn() -> bool) {
     let clock = Stopwatch::start();
     while !is_so() {
         assert!(clock.elapsed() < DEADLINE, "it never came to that");
+        clock::sleep(Duration::from_millis(2));
     }
 }
 
@@ -284,16 +286,16 @@ async fn binance_closes_who_talks_too_much_and_pings_the_rest() {
     };
     let simulator = start(limited, &["BTC-USDT"]);
     let mut client = Client::connect(&simulator, "/ws", "binance").await;
-    for id in 0..8 {
-        // The socket may be gone already.
-        let _ = client
-            .socket
-            .send(Message::text(json!({"method": "LIST_SUBSCRIPTIONS", "id": id}).to_string()))
-            .await;
+    // At one go: they come within a second, however slow this machine is.
+    for id in 0..50 {
+        let command = json!({"method": "LIST_SUBSCRIPTIONS", "id": id}).to_string();
+        client.socket.feed(Message::text(command)).await.unwrap();
     }
+    // The socket may be gone already.
+    let _ = client.socket.flush().await;
     while client.hear().await {}
     // A socket that is closed with unread messages may swallow answers on their way.
-    assert!(client.other.len() <= 5, "{:?}", client.other);
+    assert!(client.other.len() < 50, "{:?}", client.other);
     assert_eq!(count(&simulator, "clients_too_busy"), 1);
 }
 
@@ -322,10 +324,14 @@ async fn coinbase_advanced_begins_with_what_was_and_goes_on_in_batches() {
     client
         .say(json!({"type": "subscribe", "product_ids": ["BTC-USDC", "ETH-USD"], "channel": "market_trades"}))
         .await;
-    let state = client.answer().await;
+    // The heart may have beaten before.
+    let (mut state, mut beats) = (client.answer().await, 0);
+    while state["channel"] == "heartbeats" {
+        (state, beats) = (client.answer().await, beats + 1);
+    }
     // The first messages are the snapshots, the newest trade first, then the state of all subscriptions.
     assert_eq!(state["events"][0]["subscriptions"]["market_trades"], json!(["BTC-USD", "ETH-USD"]));
-    assert_eq!((client.told.trades.len(), &state["sequence_num"]), (200, &json!(3)));
+    assert_eq!((client.told.trades.len(), &state["sequence_num"]), (200, &json!(3 + beats)));
     let beat = client.answer().await;
     assert_eq!(beat["channel"], json!("heartbeats"));
     assert!(beat["events"][0]["heartbeat_counter"].is_u64());
@@ -525,7 +531,7 @@ fn rest_is_limited_as_the_venues_do() {
     assert!(seen.contains(&418), "who goes on is banned: {seen:?}");
 
     let mut limited = config(SimulatedVenue::Coinbase, 1.0, "");
-    limited.limits = Limits { requests: 1, burst: 3, ..Limits::of(SimulatedVenue::Coinbase) };
+    limited.limits = Limits { requests: 0, burst: 3, ..Limits::of(SimulatedVenue::Coinbase) };
     let simulator = start(limited, &["BTC-USD"]);
     let statuses: Vec<u16> = (0..5).map(|_| ask(&simulator, "GET", "/time").0).collect();
     assert_eq!(statuses, [200, 200, 200, 429, 429]);
@@ -610,9 +616,14 @@ async fn cuts_stalls_and_silences_happen_when_asked() {
     // Silence: the other market goes on, and a new subscription wakes this one.
     post(&simulator, "/simulator/fault?silence=now&symbol=BTC-USDT");
     client.told.trades.clear();
-    client.hear_until(|client| client.told.trades.len() > 1_000).await;
-    let tail = &client.told.trades[900..];
-    assert!(tail.iter().all(|told| told.0 == "ETHUSDT"));
+    client
+        .hear_until(|client| {
+            let told = &client.told.trades;
+            // What was on its way comes first; the two trade in turn.
+            assert!(told.len() < 1_000_000, "it was never silent");
+            told.len() > 100 && told[told.len() - 100..].iter().all(|told| told.0 == "ETHUSDT")
+        })
+        .await;
     client.say(json!({"method": "SUBSCRIBE", "params": ["btcusdt@trade"], "id": 1})).await;
     client.told.trades.clear();
     client.hear_until(|client| client.told.trades.iter().any(|told| told.0 == "BTCUSDT")).await;

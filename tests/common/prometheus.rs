@@ -15,7 +15,7 @@ use serde_json::Value;
 use tapewatch::runtime::clock::{self, Stopwatch};
 use ureq::Agent;
 
-const START_DEADLINE: Duration = Duration::from_secs(60);
+const START_DEADLINE: Duration = Duration::from_secs(300);
 
 /// Where the programs are.
 pub struct Programs {
@@ -74,19 +74,22 @@ impl Programs {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let address = format!("127.0.0.1:{port}");
         let log = fs::File::create(dir.path().join("log")).unwrap();
-        let child = Command::new(self.folder.join("prometheus"))
+        let mut command = Command::new(self.folder.join("prometheus"));
+        command
             .arg(format!("--config.file={}", config.display()))
             .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .unwrap();
-        let server = Server { child, dir, address };
+            .stderr(log);
+        let mut server = Server { child: command.spawn().unwrap(), dir, address };
         let waited = Stopwatch::start();
         while get(&format!("http://{}/-/ready", server.address), &[]).is_err() {
             assert!(waited.elapsed() < START_DEADLINE, "Prometheus did not start: {}", server.log());
+            // Its port may be that of somebody's connection for a moment.
+            if server.child.try_wait().unwrap().is_some() {
+                server.child = command.spawn().unwrap();
+            }
             clock::sleep(Duration::from_millis(50));
         }
         server

@@ -16,7 +16,7 @@ use tapewatch::storage::questdb::client::Client;
 
 /// The version that everything is tried with.
 pub const VERSION: &str = "9.3.4";
-const START_DEADLINE: Duration = Duration::from_secs(120);
+const START_DEADLINE: Duration = Duration::from_secs(300);
 
 pub struct Server {
     child: Child,
@@ -73,7 +73,7 @@ pub fn start() -> Option<Server> {
     let address = |port: u16| format!("127.0.0.1:{port}");
     let child = spawn(&jar, dir.path());
     let (http_address, min_address, pg_address) = (address(http), address(min), address(pg));
-    let server = Server { child, jar, dir, http_address, min_address, pg_address };
+    let mut server = Server { child, jar, dir, http_address, min_address, pg_address };
     server.wait();
     Some(server)
 }
@@ -108,11 +108,15 @@ impl Server {
         self.child = spawn(&self.jar, self.dir.path());
     }
 
-    pub fn wait(&self) {
+    pub fn wait(&mut self) {
         let client = Client::new(&self.config());
         let waited = Stopwatch::start();
         while client.query("SELECT 1").is_err() {
             assert!(waited.elapsed() < START_DEADLINE, "QuestDB did not start");
+            // One of its ports may be that of somebody's connection for a moment.
+            if self.child.try_wait().unwrap().is_some() {
+                self.start_again();
+            }
             clock::sleep(Duration::from_millis(20));
         }
     }

@@ -29,7 +29,7 @@ use tapewatch::storage::feed_log::log::FeedLogOptions;
 use tokio_tungstenite::tungstenite::{self, HandshakeError, Message, WebSocket};
 
 /// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 pub struct Rig {
     pub feed: Option<Feed>,

@@ -436,7 +436,7 @@ mod tests {
     use crate::storage::history::trial::{batch, roster, telling, told_candle};
     use crate::storage::history::{SeriesQuery, Span};
 
-    const DEADLINE: Duration = Duration::from_secs(20);
+    const DEADLINE: Duration = Duration::from_secs(120);
 
     fn start(folder: &Path) -> (Embedded, Metrics, Health) {
         let (metrics, health) = (Metrics::new(), Health::default());

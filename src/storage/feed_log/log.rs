@@ -500,6 +500,6 @@ mod tests {
         log.commit().unwrap();
         let (barrier, reached) = Barrier::new(1);
         log.sync(barrier, "feed");
-        assert_eq!(reached.recv_timeout(std::time::Duration::from_secs(30)), Ok("feed"));
+        assert_eq!(reached.recv_timeout(std::time::Duration::from_secs(120)), Ok("feed"));
     }
 }
