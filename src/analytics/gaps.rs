@@ -9,8 +9,8 @@
 //! Stretches that no ids measure are gaps of their own kinds; nobody can fill them. The last [`STRETCHES_MAX`] are
 //! remembered by name, for whoever counts or shows what is missing.
 //!
-//! Bounded: beyond [`HOLES_MAX`] holes the oldest is forgotten. It stays open for ever in what
-//! was told, nothing can fill it any more, and no interval up to its end becomes whole again.
+//! Bounded: beyond [`HOLES_MAX`] holes, or [`STRETCHES_KNOWN_MAX`] stretches without ids, the oldest is forgotten. It
+//! stays open for ever in what was told, nothing can fill it any more, and no interval up to its end becomes whole again.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -26,6 +26,10 @@ pub const CLAIM_AFTER_NANOS: i64 = 500_000_000;
 pub const UNFILLABLE_COUNTS_NANOS: i64 = NANOS_PER_DAY;
 /// Holes in the ids of one instrument that are remembered.
 pub const HOLES_MAX: usize = 65_536;
+/// Deadlines that wait for holes, of which some are gone.
+const SUSPECTS_MAX: usize = 2 * HOLES_MAX;
+/// Stretches without ids whose intervals are known one by one.
+pub const STRETCHES_KNOWN_MAX: usize = 65_536;
 /// Stretches without ids that are remembered by name.
 pub const STRETCHES_MAX: usize = 256;
 
@@ -108,6 +112,72 @@ fn visit_pairs<A: Copy + Default, B: Copy + Default>(
     pairs.iter_mut().for_each(|pair| each(pair, state));
 }
 
+/// Stretches of time, in order of their beginning; some may lie in others.
+#[derive(Debug, Default)]
+struct Spans {
+    spans: VecDeque<(UnixNanos, UnixNanos)>,
+    /// None is longer.
+    longest_nanos: i64,
+}
+
+impl Spans {
+    fn len(&self) -> usize {
+        self.spans.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    fn add(&mut self, from: UnixNanos, to: UnixNanos) {
+        if self.spans.is_empty() {
+            self.longest_nanos = 0;
+        }
+        let at = self.spans.partition_point(|span| *span <= (from, to));
+        self.spans.insert(at, (from, to));
+        self.longest_nanos = self.longest_nanos.max(to.0 - from.0);
+    }
+
+    fn remove(&mut self, from: UnixNanos, to: UnixNanos) {
+        let at = self.spans.partition_point(|span| *span < (from, to));
+        assert!(self.spans.get(at) == Some(&(from, to)), "every hole has its span");
+        self.spans.remove(at);
+    }
+
+    /// Where it ended.
+    fn remove_oldest(&mut self) -> UnixNanos {
+        self.spans.pop_front().expect("there is one").1
+    }
+
+    /// Those that touch `[open, close)`, latest first.
+    fn overlapping(
+        &self,
+        open: UnixNanos,
+        close: UnixNanos,
+    ) -> impl Iterator<Item = (UnixNanos, UnixNanos)> + '_ {
+        let end = self.spans.partition_point(|span| span.0 < close);
+        let earliest = open.0.saturating_sub(self.longest_nanos);
+        self.spans
+            .range(..end)
+            .rev()
+            .take_while(move |span| span.0.0 >= earliest)
+            .filter(move |span| span.1 >= open)
+            .copied()
+    }
+
+    fn state(&mut self, state: &mut State<'_>) {
+        visit_pairs(&mut self.spans, state, |(from, to), state| {
+            state.i64(&mut from.0);
+            state.i64(&mut to.0);
+        });
+        if state.is_load() {
+            state.check(self.spans.iter().is_sorted(), "stretches out of order");
+            let lengths = self.spans.iter().map(|(from, to)| to.0.saturating_sub(from.0));
+            self.longest_nanos = lengths.max().unwrap_or(0);
+        }
+    }
+}
+
 /// The stretch of time in which something may have changed for the candles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dirty {
@@ -133,13 +203,13 @@ pub struct Gaps {
     holes: BTreeMap<u64, Hole>,
     /// (deadline, first missing id) of suspected holes, in order of deadline.
     suspects: VecDeque<(UnixNanos, u64)>,
-    /// Extents of all holes, sorted.
-    spans: Vec<(UnixNanos, UnixNanos)>,
-    /// No span is longer.
-    longest_nanos: i64,
-    /// No span ends later.
+    /// Extents of all holes.
+    extents: Spans,
+    /// What no hole in ids stands for any more, or ever did.
+    shaded: Spans,
+    /// Nothing that is missing ends later.
     latest: UnixNanos,
-    /// Nothing up to here becomes whole again: a hole that reached it was forgotten.
+    /// Nothing up to here becomes whole again: what reached it was forgotten.
     forgotten_until: UnixNanos,
     /// No hole in ids up to here is remembered.
     forgotten_id: Option<u64>,
@@ -168,8 +238,8 @@ impl Gaps {
             instrument,
             holes: BTreeMap::new(),
             suspects: VecDeque::new(),
-            spans: Vec::new(),
-            longest_nanos: 0,
+            extents: Spans::default(),
+            shaded: Spans::default(),
             latest: UnixNanos(i64::MIN),
             forgotten_until: UnixNanos(i64::MIN),
             forgotten_id: None,
@@ -195,18 +265,11 @@ impl Gaps {
             state.i64(&mut deadline.0);
             state.word(first);
         });
-        let mut spans = std::mem::take(&mut self.spans).into();
-        visit_pairs(&mut spans, state, |(from, to), state| {
-            state.i64(&mut from.0);
-            state.i64(&mut to.0);
-        });
-        self.spans = spans.into();
         if state.is_load() {
-            state.check(self.spans.is_sorted(), "holes out of order");
-            let has_span = |hole: &Hole| self.spans.binary_search(&(hole.from, hole.to)).is_ok();
-            state.check(self.holes.values().all(has_span), "a hole without an extent");
+            self.extents = Spans::default();
+            self.holes.values().for_each(|hole| self.extents.add(hole.from, hole.to));
         }
-        state.i64(&mut self.longest_nanos);
+        self.shaded.state(state);
         state.i64(&mut self.latest.0);
         state.i64(&mut self.forgotten_until.0);
         state.option_word(&mut self.forgotten_id);
@@ -246,20 +309,13 @@ impl Gaps {
             || self.overlapping(open, close).any(|_| true)
     }
 
-    /// Spans that touch `[open, close)`, latest first.
+    /// Spans that touch `[open, close)`.
     fn overlapping(
         &self,
         open: UnixNanos,
         close: UnixNanos,
     ) -> impl Iterator<Item = (UnixNanos, UnixNanos)> + '_ {
-        let end = self.spans.partition_point(|span| span.0 < close);
-        let earliest = open.0.saturating_sub(self.longest_nanos);
-        self.spans[..end]
-            .iter()
-            .rev()
-            .take_while(move |span| span.0.0 >= earliest)
-            .filter(move |span| span.1 >= open)
-            .copied()
+        self.extents.overlapping(open, close).chain(self.shaded.overlapping(open, close))
     }
 
     /// The spans that touch `[open, close)` as far as they lie in it, earliest first, joined where they overlap.
@@ -284,21 +340,13 @@ impl Gaps {
     }
 
     fn add_span(&mut self, from: UnixNanos, to: UnixNanos) {
-        if self.spans.is_empty() {
-            self.longest_nanos = 0;
-            self.latest = self.forgotten_until;
-        }
-        let at = self.spans.partition_point(|span| *span <= (from, to));
-        self.spans.insert(at, (from, to));
-        self.longest_nanos = self.longest_nanos.max(to.0 - from.0);
+        self.extents.add(from, to);
         self.latest = self.latest.max(to);
     }
 
     fn remove_span(&mut self, from: UnixNanos, to: UnixNanos) {
-        let at = self.spans.partition_point(|span| *span < (from, to));
-        assert!(self.spans.get(at) == Some(&(from, to)), "every hole has its span");
-        self.spans.remove(at);
-        if self.spans.is_empty() {
+        self.extents.remove(from, to);
+        if self.extents.is_empty() && self.shaded.is_empty() {
             self.latest = self.forgotten_until;
         }
     }
@@ -325,6 +373,11 @@ impl Gaps {
             self.forgotten_id = self.forgotten_id.max(Some(hole.last));
             self.remove_span(hole.from, hole.to);
             self.latest = self.latest.max(self.forgotten_until);
+        }
+        if self.suspects.len() > SUSPECTS_MAX {
+            // Of most nothing is missing any more. That says nothing of those that are left.
+            let holes = &self.holes;
+            self.suspects.retain(|(_, first)| holes.get(first).is_some_and(|hole| hole.claimed.is_none()));
         }
     }
 
@@ -415,6 +468,7 @@ impl Gaps {
         if let (Some(gap), false) = (hole.claimed, remains) {
             self.tell_ids(gap, first, &hole, GapState::Filled);
         }
+        self.forget_oldest();
         Some(Filled { repaired: hole.claimed.is_some() })
     }
 
@@ -463,10 +517,13 @@ impl Gaps {
     /// The numbering started anew between these trades: what was missing can no longer be told by ids.
     pub fn reset(&mut self, from: UnixNanos, to: UnixNanos) {
         self.claim_all();
-        self.holes.clear(); // their spans stay
+        self.holes.clear();
         self.forgotten_id = None;
+        for (from, to) in std::mem::take(&mut self.extents).spans {
+            self.shade(from, to);
+        }
         let (from, to) = (from.min(to), from.max(to));
-        self.add_span(from, to);
+        self.shade(from, to);
         self.tell_stretch(GapKind::Reset, from, to);
     }
 
@@ -486,7 +543,7 @@ impl Gaps {
             && at >= again
         {
             self.unwatched = None;
-            self.add_span(from, at);
+            self.shade(from, at);
             self.tell_stretch(GapKind::Time, from, at);
             Dirty::join(dirty, from, UnixNanos(i64::MAX));
         }
@@ -496,14 +553,18 @@ impl Gaps {
     pub fn end(&mut self) {
         self.claim_all();
         if let Some((from, again)) = self.unwatched.take() {
-            self.add_span(from, again.max(from));
+            self.shade(from, again.max(from));
             self.tell_stretch(GapKind::Time, from, again.max(from));
         }
     }
 
     /// A stretch of time of which nothing is known, and which nobody calls a gap (missing ready candles).
     pub fn shade(&mut self, from: UnixNanos, to: UnixNanos) {
-        self.add_span(from, to);
+        self.shaded.add(from, to);
+        if self.shaded.len() > STRETCHES_KNOWN_MAX {
+            self.forgotten_until = self.forgotten_until.max(self.shaded.remove_oldest());
+        }
+        self.latest = self.latest.max(to).max(self.forgotten_until);
     }
 
     fn tell_stretch(&mut self, kind: GapKind, from: UnixNanos, to: UnixNanos) {
@@ -700,7 +761,7 @@ mod tests {
         for (id, at) in [(5, 20), (6, 30), (8, 60), (9, 70), (20, 96), (21, 97), (22, 98)] {
             assert_eq!(gaps.fill(id, UnixNanos(at), &mut None), Some(Filled { repaired: true }));
         }
-        assert_eq!((gaps.waited_for(now), gaps.spans.len()), (0, 0));
+        assert_eq!((gaps.waited_for(now), gaps.extents.len()), (0, 0));
     }
 
     #[test]
@@ -726,6 +787,71 @@ mod tests {
         assert!(gaps.touches(UnixNanos(0), UnixNanos(5)));
         let told = gaps.take_told().unwrap();
         assert_eq!((told[0].first_missing_id, told[0].state), (Some(0), GapState::Open));
+    }
+
+    #[test]
+    fn stretches_without_ids_are_bounded_and_those_that_are_forgotten_stay_doubtful() {
+        let mut gaps = gaps();
+        let known = STRETCHES_KNOWN_MAX as i64;
+        let at = |i: i64| UnixNanos(i * 10);
+        for i in 0..known + 3 {
+            gaps.unwatched(at(i), UnixNanos(at(i).0 + 1), &mut None);
+            gaps.heard(UnixNanos(at(i).0 + 5), &mut None);
+            gaps.take_told();
+        }
+        assert_eq!(gaps.shaded.len(), STRETCHES_KNOWN_MAX);
+        // Between those that are known it was listened to; between the others nobody knows any more.
+        let between = |i: i64| gaps.touches(UnixNanos(at(i).0 + 6), UnixNanos(at(i).0 + 9));
+        assert!(gaps.touches(at(1), UnixNanos(at(1).0 + 5)) && between(0) && between(1));
+        assert!(!between(2) && gaps.touches(at(3), at(4)) && !between(3) && !between(known + 1));
+        assert_eq!(
+            gaps.shadows(at(0), at(4)),
+            [(at(0), UnixNanos(at(2).0 + 5)), (at(3), UnixNanos(at(3).0 + 5))]
+        );
+        let mut words = Vec::new();
+        gaps.state(&mut State::Save(&mut words));
+        let (mut after, mut state) = (Gaps::new(gaps.instrument.clone()), State::load(&words));
+        after.state(&mut state);
+        assert_eq!(state.finish(), Ok(()));
+        assert_eq!(after.shadows(at(0), at(known)), gaps.shadows(at(0), at(known)));
+    }
+
+    #[test]
+    fn a_hole_that_falls_into_pieces_is_bounded_too() {
+        let mut gaps = gaps();
+        let ids = 2 * HOLES_MAX as u64 + 10;
+        gaps.suspect(1, ids, (UnixNanos(10), UnixNanos(20)), UnixNanos(20));
+        gaps.claim_all();
+        for id in (2..ids).step_by(2) {
+            assert!(gaps.fill(id, UnixNanos(15), &mut None).is_some());
+        }
+        assert_eq!((gaps.holes.len(), gaps.extents.len()), (HOLES_MAX, HOLES_MAX));
+        assert!(gaps.is_missing(ids - 1) && gaps.has_forgotten(1));
+    }
+
+    #[test]
+    fn what_was_in_ids_stays_missing_after_a_reset() {
+        let mut gaps = gaps();
+        gaps.suspect(5, 9, (UnixNanos(10), UnixNanos(20)), UnixNanos(20));
+        gaps.reset(UnixNanos(40), UnixNanos(50));
+        gaps.suspect(105, 105, (UnixNanos(60), UnixNanos(70)), UnixNanos(70));
+        gaps.fill(105, UnixNanos(65), &mut None);
+        let touched =
+            [(10, 11), (21, 40), (45, 46), (60, 71)].map(|(a, b)| gaps.touches(UnixNanos(a), UnixNanos(b)));
+        assert_eq!(touched, [true, false, true, false]);
+    }
+
+    #[test]
+    fn deadlines_are_bounded_where_time_stands_still() {
+        let mut gaps = gaps();
+        for id in 1..=2 * SUSPECTS_MAX as u64 {
+            gaps.suspect(2 * id, 2 * id, (UnixNanos(10), UnixNanos(10)), UnixNanos(10));
+            gaps.fill(2 * id, UnixNanos(10), &mut None);
+        }
+        gaps.suspect(1, 1, (UnixNanos(10), UnixNanos(10)), UnixNanos(10));
+        assert!(gaps.suspects.len() <= SUSPECTS_MAX);
+        gaps.claim_all();
+        assert_eq!(told(&mut gaps), ["ids 1..1 10-10 open"]);
     }
 
     #[test]

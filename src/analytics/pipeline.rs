@@ -31,7 +31,7 @@ use crate::domain::venue::IdRule;
 pub const WINDOW_DEFAULT: usize = 128;
 
 /// Rises with every change of what [`SymbolPipeline::save`] writes, or of what follows from it.
-const STATE_VERSION: u32 = 11;
+const STATE_VERSION: u32 = 12;
 
 /// In how many steps [`SymbolPipeline::want`] notes all.
 pub const WANT_STEPS: usize = 4;
