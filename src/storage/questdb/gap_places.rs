@@ -2,12 +2,13 @@
 //!
 //! The beginning of a gap moves as it is filled, and a row's time cannot. What was first told is kept in a
 //! file, a line a gap, so that a restart goes on with the same rows. A gap that is no longer remembered (the
-//! file is lost, or [`GAPS_MAX`] others came since) gets a second row.
+//! file is lost, or [`GAPS_MAX`] others came since) gets a second row. The file is written anew by a start, and where
+//! some are forgotten.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
@@ -20,6 +21,7 @@ const GAPS_MAX: usize = 1 << 16;
 
 #[derive(Debug)]
 pub struct GapPlaces {
+    path: PathBuf,
     places: BTreeMap<u64, i64>,
     file: File,
 }
@@ -39,13 +41,8 @@ impl GapPlaces {
             }
         }
         forget(&mut places);
-        // Written anew, so that it does not grow for ever.
-        let aside = path.with_extension("new");
-        let lines: String = places.iter().map(|(id, at)| line(*id, *at)).collect();
-        fs::write(&aside, lines).map_err(StorageError::io(&aside, "write"))?;
-        fs::rename(&aside, path).map_err(StorageError::io(path, "write"))?;
-        let file = OpenOptions::new().append(true).open(path).map_err(StorageError::io(path, "open"))?;
-        Ok(Self { places, file })
+        let file = write_anew(path, &places)?;
+        Ok(Self { path: path.to_owned(), places, file })
     }
 
     /// Where the gap began when it was first told; now, if it never was.
@@ -53,15 +50,27 @@ impl GapPlaces {
         if let Some(at) = self.places.get(&id.0) {
             return UnixNanos(*at);
         }
-        if self.places.len() >= GAPS_MAX {
-            forget(&mut self.places);
-        }
+        let is_full = self.places.len() >= GAPS_MAX;
+        forget(&mut self.places);
         self.places.insert(id.0, from.0);
-        if let Err(error) = self.file.write_all(line(id.0, from.0).as_bytes()) {
+        let line = line(id.0, from.0);
+        let written = match is_full {
+            true => write_anew(&self.path, &self.places).map(|file| self.file = file),
+            false => self.file.write_all(line.as_bytes()).map_err(StorageError::io(&self.path, "write")),
+        };
+        if let Err(error) = written {
             warn!(%error, "where a gap began cannot be kept: after a restart it may get a second row");
         }
         from
     }
+}
+
+fn write_anew(path: &Path, places: &BTreeMap<u64, i64>) -> Result<File, StorageError> {
+    let aside = path.with_extension("new");
+    let lines: String = places.iter().map(|(id, at)| line(*id, *at)).collect();
+    fs::write(&aside, lines).map_err(StorageError::io(&aside, "write"))?;
+    fs::rename(&aside, path).map_err(StorageError::io(path, "write"))?;
+    OpenOptions::new().append(true).open(path).map_err(StorageError::io(path, "open"))
 }
 
 fn line(id: u64, at: i64) -> String {
@@ -98,6 +107,7 @@ mod tests {
             places.place(GapId(id), UnixNanos(id as i64));
         }
         assert!(places.places.len() <= GAPS_MAX);
+        assert!(fs::read_to_string(&path).unwrap().lines().count() <= GAPS_MAX);
         assert_eq!(places.place(GapId(99_999), UnixNanos(0)), UnixNanos(99_999));
     }
 }
