@@ -678,7 +678,8 @@ impl Sink for Leaky {
 fn what_a_sink_lost_while_the_engine_ran_is_told_again() {
     let seed = seed("what_a_sink_lost_while_the_engine_ran_is_told_again");
     let folder = tempfile::tempdir().unwrap();
-    let world = World::new(seed, 12, 4_000);
+    // Enough for several passes through the journal.
+    let world = World::new(seed, 150, 6_000);
     actix_rt::System::new().block_on(async {
         let opened = opened(folder.path(), &world, settings).await;
         let (whole, ear) = (Ear::new(opened.roster().clone()), Ear::new(opened.roster().clone()));

@@ -7,10 +7,13 @@
 //! runs, up to the journal's end, where a sink says that it lost something ([`Sink::is_lacking`]). That is done beside
 //! the running engine, by a thread that rests as long as it works, so that nobody waits for it.
 //!
+//! The symbols stand in memory a second time while they are computed again: some partitions at a time, in up to
+//! [`PASSES`] passes through the journal, so that it takes a share of the memory that the engine takes.
+//!
 //! What the journal no longer holds cannot be told: then it begins where that does, and says so. A refill that is cut
 //! short begins anew at the next start. What a parked symbol told last stands in no journal, and is not told again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,7 +33,6 @@ use crate::engine::log::SharedLog;
 use crate::engine::rerun::{Rerun, Step, begins_at_the_beginning};
 use crate::engine::symbol::Silence;
 use crate::engine::symbol_actor::Voice;
-use crate::journal::chunks::Chunks;
 use crate::journal::error::JournalError;
 use crate::journal::snapshots::{ARCHIVE, PartitionState, Snapshots};
 use crate::runtime::clock::{self, Mono, Stopwatch};
@@ -38,6 +40,10 @@ use crate::runtime::sink::{Batch, Refill, Sink};
 
 /// Outputs of one batch.
 const TELLINGS: usize = 4_096;
+/// So many passes through the journal at most, and so many symbols in each where there are as many: reading costs little
+/// beside computing, and little is not nothing.
+const PASSES: usize = 8;
+const SYMBOLS_MIN: usize = 64;
 /// Between two looks whether a sink has room.
 const ROOM_LOOK_EVERY: Duration = Duration::from_millis(5);
 /// Between two looks whether a sink lost something; longer and longer while refills do not help.
@@ -47,6 +53,8 @@ const LOOK_EVERY_MAX: Duration = Duration::from_secs(300);
 const STOP_WITHIN: Duration = Duration::from_millis(50);
 /// Below the data directory: what a refill puts aside while it runs.
 const DIR: &str = "refill";
+/// Below that: what the symbols of one pass put aside.
+const OWN: &str = "own";
 
 /// What refills of all sinks are made with.
 #[derive(Clone)]
@@ -68,12 +76,23 @@ pub struct Lack {
     journal: PathBuf,
     dir: PathBuf,
     settings: &'static Settings,
+    fingerprint: u64,
     names: Arc<IndicatorNames>,
     roster: Roster,
-    /// Where each partition begins.
-    begin: BTreeMap<u32, PartitionState>,
-    /// Of the partitions that it lacks something of: what it has, and what it is to have.
-    wanted: BTreeMap<u32, (Position, Position)>,
+    partitions: u32,
+    /// By what is computed at a time: of the partitions that it lacks something of.
+    passes: Vec<BTreeMap<u32, Wanted>>,
+}
+
+/// What a sink lacks of a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wanted {
+    /// What it has, and what it is to have.
+    known: Position,
+    until: Position,
+    /// It is computed from a snapshot; otherwise from the beginning.
+    from_state: bool,
+    symbols: usize,
 }
 
 impl Lack {
@@ -84,27 +103,28 @@ impl Lack {
         until: &BTreeMap<u32, Position>,
     ) -> Result<Option<Self>, EngineError> {
         let Some(kept) = sink.kept() else { return Ok(None) };
-        let mut wanted: BTreeMap<u32, (Position, Position)> = BTreeMap::new();
-        for (&partition, &until) in until {
-            let kept = kept.get(&partition).copied().unwrap_or_default();
-            if kept < until {
-                wanted.insert(partition, (kept, until));
-            }
-        }
-        if wanted.is_empty() {
+        let kept_of = |partition: u32| kept.get(&partition).copied().unwrap_or_default();
+        if until.iter().all(|(&partition, &until)| kept_of(partition) >= until) {
             return Ok(None);
         }
         let from_the_beginning = begins_at_the_beginning(&source.journal)?;
-        let mut oldest = source.snapshots.oldest(source.fingerprint)?;
-        let mut begin = BTreeMap::new();
-        for partition in 0..source.partitions {
-            let nothing =
-                PartitionState { partition, position: Position(u64::MAX), ..PartitionState::default() };
-            let Some((known, until)) = wanted.get(&partition).copied() else {
-                begin.insert(partition, nothing);
+        // Snapshots of before, and what they speak of, stay there when the engine lets them go.
+        let dir = source.data_dir.join(DIR).join(sink.name());
+        let (archive, snapshots) = (source.snapshots_dir.join(ARCHIVE), &source.snapshots_dir);
+        let made = fresh(&dir).and_then(|()| link(&archive, &dir.join(ARCHIVE)));
+        made.and_then(|()| link(snapshots, &dir)).map_err(EngineError::io(&dir, "make"))?;
+        let snapshots = Snapshots::at(&dir, &dir)?;
+        let mut wanted = BTreeMap::new();
+        for (&partition, &until) in until {
+            let known = kept_of(partition);
+            if known >= until {
                 continue;
-            };
-            match oldest.remove(&partition).filter(|state| state.position < until) {
+            }
+            let watched =
+                source.roster.iter().filter(|(_, own)| own.partition(source.partitions) == partition);
+            let symbols = watched.count();
+            let oldest = snapshots.oldest_of(partition, source.fingerprint)?;
+            let wants = match oldest.filter(|state| state.position < until) {
                 Some(state) if state.position <= known || !from_the_beginning => {
                     if state.position > known {
                         warn!(
@@ -112,43 +132,82 @@ impl Lack {
                             partition, "the journal no longer holds all that the sink lacks"
                         );
                     }
-                    begin.insert(partition, state);
+                    Wanted { known, until, from_state: true, symbols: symbols.max(state.symbols.len()) }
                 }
-                // From the beginning.
-                _ if from_the_beginning => {}
+                _ if from_the_beginning => Wanted { known, until, from_state: false, symbols },
                 _ => {
                     warn!(sink = sink.name(), partition, "the journal no longer holds what the sink lacks");
-                    wanted.remove(&partition);
-                    begin.insert(partition, nothing);
+                    continue;
                 }
-            }
+            };
+            wanted.insert(partition, wants);
         }
-        let dir = source.data_dir.join(DIR).join(sink.name());
-        let made = fresh(&dir).and_then(|()| link(&source.snapshots_dir.join(ARCHIVE), &dir.join(ARCHIVE)));
-        made.map_err(EngineError::io(&dir, "make"))?;
         Ok(Some(Self {
             sink: sink.clone(),
             journal: source.journal.clone(),
             dir,
             settings: source.settings,
+            fingerprint: source.fingerprint,
             names: source.names.clone(),
             roster: source.roster.clone(),
-            begin,
-            wanted,
+            partitions: source.partitions,
+            passes: passes(wanted),
         }))
     }
 
     /// Tells all of it; `false`: it was to stop before.
-    fn tell(&self, stopping: &AtomicBool) -> Result<bool, JournalError> {
-        let chunks = Arc::new(Chunks::beside(&self.dir.join(ARCHIVE), &self.dir, [])?);
-        let mut rerun = Rerun::open(&self.journal, &chunks, self.settings, &self.begin)?;
+    fn tell(&self, stopping: &AtomicBool) -> Result<bool, EngineError> {
+        for wanted in &self.passes {
+            if !self.pass(wanted, stopping)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Where each partition begins; of those that are not wanted nothing is computed.
+    fn begin(
+        &self,
+        wanted: &BTreeMap<u32, Wanted>,
+        snapshots: &Snapshots,
+    ) -> Result<BTreeMap<u32, PartitionState>, JournalError> {
+        let from_the_beginning = begins_at_the_beginning(&self.journal)?;
+        let mut begin = BTreeMap::new();
+        for partition in 0..self.partitions {
+            let state = match wanted.get(&partition) {
+                None => Some(PartitionState {
+                    partition,
+                    position: Position(u64::MAX),
+                    ..PartitionState::default()
+                }),
+                Some(Wanted { from_state: true, .. }) => snapshots.oldest_of(partition, self.fingerprint)?,
+                Some(_) => None,
+            };
+            match state {
+                Some(state) => _ = begin.insert(partition, state),
+                None if from_the_beginning => {}
+                // Let go while others were told.
+                None => return Err(JournalError::Gone { dir: self.journal.clone(), partition }),
+            }
+        }
+        Ok(begin)
+    }
+
+    /// Tells what is lacking of these partitions; `false`: it was to stop before.
+    fn pass(&self, wanted: &BTreeMap<u32, Wanted>, stopping: &AtomicBool) -> Result<bool, EngineError> {
+        let own = self.dir.join(OWN);
+        fresh(&own).map_err(EngineError::io(&own, "make"))?;
+        let snapshots = Snapshots::at(&self.dir, &own)?;
+        let begin = self.begin(wanted, &snapshots)?;
+        let mut rerun = Rerun::open(&self.journal, snapshots.chunks(), self.settings, &begin)?;
+        drop(begin);
         let mut tellings = Vec::new();
-        let mut coming: BTreeSet<u32> = self.wanted.keys().copied().collect();
+        let mut coming = wanted.clone();
         loop {
             let worked = Stopwatch::start();
             let more = rerun.next_block(|player, step| {
                 let Step::Take(at, event) = step else { return };
-                let Some(&(known, until)) = self.wanted.get(&player.partition) else { return };
+                let Some(&Wanted { known, until, .. }) = wanted.get(&player.partition) else { return };
                 if at > until {
                     coming.remove(&player.partition);
                     return;
@@ -185,7 +244,8 @@ impl Lack {
         let clock = Stopwatch::start();
         info!(
             sink,
-            partitions = self.wanted.len(),
+            partitions = self.passes.iter().map(BTreeMap::len).sum::<usize>(),
+            passes = self.passes.len(),
             "sink is behind the journal and is told again what it lacks"
         );
         let told = catch_unwind(AssertUnwindSafe(|| self.tell(stopping)));
@@ -204,6 +264,23 @@ impl Lack {
             warn!(dir = %self.dir.display(), %error, "directory cannot be removed");
         }
     }
+}
+
+/// Divides what is wanted, so that no pass computes more symbols than its share, or those of one partition.
+fn passes(wanted: BTreeMap<u32, Wanted>) -> Vec<BTreeMap<u32, Wanted>> {
+    let symbols: usize = wanted.values().map(|wanted| wanted.symbols).sum();
+    let share = symbols.div_ceil(PASSES).max(SYMBOLS_MIN);
+    let mut passes: Vec<BTreeMap<u32, Wanted>> = Vec::new();
+    let mut taken = usize::MAX;
+    for (partition, wants) in wanted {
+        if taken.saturating_add(wants.symbols) > share {
+            passes.push(BTreeMap::new());
+            taken = 0;
+        }
+        taken += wants.symbols;
+        passes.last_mut().expect("pushed above").insert(partition, wants);
+    }
+    passes
 }
 
 /// A sink that keeps what it is told, and what it lacks at the start.
@@ -333,6 +410,9 @@ fn link(from: &Path, to: &Path) -> io::Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            continue;
+        }
         match fs::hard_link(entry.path(), to.join(entry.file_name())) {
             // Let go meanwhile: no snapshot speaks of it any more.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -340,4 +420,28 @@ fn link(from: &Path, to: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check_passes(symbols: &[usize], expected: &[&[u32]]) {
+        let wants = |symbols| Wanted { known: Position(0), until: Position(1), from_state: false, symbols };
+        let wanted = (0..).zip(symbols.iter().map(|symbols| wants(*symbols))).collect();
+        let passes: Vec<Vec<u32>> =
+            passes(wanted).iter().map(|pass| pass.keys().copied().collect()).collect();
+        assert_eq!(passes, expected, "{symbols:?}");
+    }
+
+    #[test]
+    fn a_pass_computes_its_share_of_the_symbols() {
+        check_passes(&[], &[]);
+        check_passes(&[1, 0, 2], &[&[0, 1, 2]]);
+        check_passes(&[40, 24, 1], &[&[0, 1], &[2]]);
+        check_passes(&[200, 1, 1, 1], &[&[0], &[1, 2, 3]]);
+        let many = [16; 64];
+        let eighths: Vec<Vec<u32>> = (0..8).map(|pass| (pass * 8..pass * 8 + 8).collect()).collect();
+        check_passes(&many, &eighths.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    }
 }

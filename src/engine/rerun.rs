@@ -5,7 +5,7 @@
 //! Nothing is changed on the disk, but what the symbols put aside, which goes to the chunks of the
 //! snapshots that were given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -54,13 +54,15 @@ struct Seats<'s> {
     chunks: Arc<Chunks>,
     players: Vec<Player<'s>>,
     of_instrument: BTreeMap<Instrument, usize>,
-    /// By the reader's number.
-    of_number: Vec<usize>,
+    /// By the reader's number; `None`: nothing is wanted of its partition.
+    of_number: Vec<Option<usize>>,
+    unwanted: BTreeSet<u32>,
     of_partition: BTreeMap<u32, Vec<usize>>,
 }
 
 impl<'s> Rerun<'s> {
-    /// `states`: where partitions begin; those that are not named begin with the first entry that there is.
+    /// `states`: where partitions begin; those that are not named begin with the first entry that there is. Nothing is
+    /// computed of one that begins at `Position(u64::MAX)`.
     ///
     /// # Errors
     ///
@@ -79,6 +81,7 @@ impl<'s> Rerun<'s> {
             players: Vec::new(),
             of_instrument: BTreeMap::new(),
             of_number: Vec::new(),
+            unwanted: after_all(states),
             of_partition: BTreeMap::new(),
         };
         // All of them before the first entry: ticks reach a symbol that says nothing itself.
@@ -113,7 +116,8 @@ impl<'s> Rerun<'s> {
             let Seats { players, of_number, of_partition, .. } = seats;
             match entry {
                 Entry::Event { instrument, at, event } => {
-                    each(&mut players[of_number[instrument.0 as usize]], Step::Take(at, &event));
+                    let Some(seat) = of_number[instrument.0 as usize] else { return };
+                    each(&mut players[seat], Step::Take(at, &event));
                 }
                 Entry::Tick { venue_at, partitions } => {
                     for (partition, at) in partitions {
@@ -126,8 +130,8 @@ impl<'s> Rerun<'s> {
                     }
                 }
                 Entry::Outputs { instrument, at, upto, tally } => {
-                    let player = &mut players[of_number[instrument.0 as usize]];
-                    each(player, Step::Stated { at, upto, tally: &tally });
+                    let Some(seat) = of_number[instrument.0 as usize] else { return };
+                    each(&mut players[seat], Step::Stated { at, upto, tally: &tally });
                 }
                 Entry::Config { .. }
                 | Entry::Version { .. }
@@ -143,8 +147,9 @@ impl Seats<'_> {
     fn number_all(&mut self, instruments: &[Listed]) {
         for listed in &instruments[self.of_number.len()..] {
             let seat = match self.of_instrument.get(&listed.instrument) {
-                Some(seat) => *seat,
-                None => self.seat(listed.partition, &listed.instrument, listed.rule, None),
+                Some(seat) => Some(*seat),
+                None if self.unwanted.contains(&listed.partition) => None,
+                None => Some(self.seat(listed.partition, &listed.instrument, listed.rule, None)),
             };
             self.of_number.push(seat);
         }
@@ -170,6 +175,12 @@ impl Seats<'_> {
         self.players.push(Player { instrument, partition, symbol, from_state, marked: false });
         seat
     }
+}
+
+/// Partitions of which nothing is wanted.
+fn after_all(states: &BTreeMap<u32, PartitionState>) -> BTreeSet<u32> {
+    let last = Position(u64::MAX);
+    states.values().filter(|state| state.position == last).map(|state| state.partition).collect()
 }
 
 /// Whether the journal still holds its first segment.

@@ -170,6 +170,16 @@ impl Snapshots {
         Ok(found)
     }
 
+    /// The oldest usable snapshot of one partition.
+    pub fn oldest_of(
+        &self,
+        partition: u32,
+        fingerprint: u64,
+    ) -> Result<Option<PartitionState>, JournalError> {
+        let own = list(&self.dir)?.into_iter().filter(|name| name.partition == partition);
+        Ok(own.filter_map(|name| read(&self.dir.join(name.file_name()), name, fingerprint).ok()).next())
+    }
+
     /// The oldest usable snapshot of each partition that has one: for those who look back.
     pub fn oldest(&self, fingerprint: u64) -> Result<BTreeMap<u32, PartitionState>, JournalError> {
         let mut states: BTreeMap<u32, PartitionState> = BTreeMap::new();
