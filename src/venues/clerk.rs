@@ -22,7 +22,8 @@ use crate::runtime::clock::{self, Mono};
 use crate::venues::desk::{Delivered, Desk, Listings, Order};
 use crate::venues::dialect::{Answer, AnswerError, Ask, Page};
 use crate::venues::error::{RestError, VenuesError};
-use crate::venues::repair::{GapKey, Tried, judge};
+use crate::venues::gap_book::{GapKey, Tried};
+use crate::venues::judgement::judge;
 use crate::venues::rest::RestClient;
 use crate::venues::seam::{Missing, WAIT_MAX};
 

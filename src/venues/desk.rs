@@ -25,9 +25,9 @@ use crate::venues::config::VenueConfig;
 use crate::venues::dialect::{Dialect, Listing, Rate};
 use crate::venues::dialects;
 use crate::venues::error::VenuesError;
+use crate::venues::gap_book::GapBook;
 use crate::venues::pacer::Pacer;
 use crate::venues::patience::Patience;
-use crate::venues::repair::GapBook;
 use crate::venues::skew::Skew;
 
 /// Orders that wait for the clerk; one more is refused, and whoever gave it asks again later.

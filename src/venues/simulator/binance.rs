@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::event::Side;
 use crate::domain::time::UnixNanos;
-use crate::venues::simulator::binance_rest;
+use crate::venues::simulator::binance_rest::{self, AGGREGATE_OFFSET};
 use crate::venues::simulator::dialect::Dialect;
 use crate::venues::simulator::history::Deal;
 use crate::venues::simulator::http::{Request, Response};
@@ -22,9 +22,6 @@ use crate::venues::simulator::world::{Market, World};
 
 const PING_NANOS: u64 = 20_000_000_000;
 const PONG_NANOS: u64 = 60_000_000_000;
-
-/// Ids of aggregates lie so far from those of trades that nobody mistakes one for the other.
-pub const AGGREGATE_OFFSET: u64 = 500_000;
 
 // What the bits of a channel mean.
 const AGGREGATE: u8 = 1;

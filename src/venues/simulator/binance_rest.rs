@@ -6,7 +6,6 @@ use std::fmt::Write;
 
 use crate::domain::event::Side;
 use crate::domain::time::UnixNanos;
-use crate::venues::simulator::binance::AGGREGATE_OFFSET;
 use crate::venues::simulator::history::{Deal, Span};
 use crate::venues::simulator::http::{Request, Response};
 use crate::venues::simulator::json::{pad, write_padded, write_u64};
@@ -17,6 +16,9 @@ const PATIENCE: u32 = 20;
 const BAN_SECONDS: u64 = 120;
 const PAGE_MAX: usize = 1_000;
 const PAGE_DEFAULT: usize = 500;
+
+/// Ids of aggregates lie so far from those of trades that nobody mistakes one for the other.
+pub const AGGREGATE_OFFSET: u64 = 500_000;
 
 /// Weight used in the minute that runs.
 #[derive(Debug, Default)]

@@ -12,7 +12,7 @@ use std::fmt::Write;
 use serde::Deserialize;
 
 use crate::domain::event::Side;
-use crate::domain::time::UnixNanos;
+use crate::venues::simulator::coinbase_deal::{maker_side, write_time};
 use crate::venues::simulator::coinbase_rest;
 use crate::venues::simulator::dialect::Dialect;
 use crate::venues::simulator::history::Deal;
@@ -420,14 +420,6 @@ fn sequence_of(id: u64) -> u64 {
     id * 3
 }
 
-/// Who waited in the book: the other side of who crossed the spread.
-pub fn maker_side(deal: &Deal) -> Side {
-    match deal.taker_side {
-        Side::Buy => Side::Sell,
-        Side::Sell => Side::Buy,
-    }
-}
-
 fn write_row(is_next: bool, market: &Market, id: u64, deal: &Deal, out: &mut String) {
     let side = if maker_side(deal) == Side::Buy { "BUY" } else { "SELL" };
     let comma = if is_next { "," } else { "" };
@@ -460,16 +452,6 @@ fn write_match(kind: &str, market: &Market, id: u64, deal: &Deal, out: &mut Vec<
     out.extend_from_slice(b",\"time\":\"");
     write_time(deal.at, out);
     out.extend_from_slice(b"\"}");
-}
-
-/// Always with microseconds.
-pub fn write_time(at: UnixNanos, out: &mut Vec<u8>) {
-    let start = out.len();
-    at.write_to(out);
-    // `Z` stands last; what is before it gets all its digits.
-    out.pop();
-    crate::venues::simulator::json::pad(start, 6, out);
-    out.push(b'Z');
 }
 
 fn error(world: &mut World, connection: usize, message: &str, reason: &str) {

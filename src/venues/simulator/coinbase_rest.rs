@@ -6,7 +6,7 @@
 use std::fmt::Write;
 
 use crate::domain::time::UnixNanos;
-use crate::venues::simulator::coinbase::maker_side;
+use crate::venues::simulator::coinbase_deal::{maker_side, write_time};
 use crate::venues::simulator::history::{Deal, Span};
 use crate::venues::simulator::http::{Request, Response};
 use crate::venues::simulator::world::{Market, World};
@@ -172,7 +172,7 @@ fn exchange_trades(world: &mut World, request: &Request, product: &str) -> Answe
         out.extend_from_slice(b"\",\"price\":\"");
         crate::venues::simulator::json::write_padded(deal.price.decimal(), 8, &mut out);
         out.extend_from_slice(b"\",\"time\":\"");
-        crate::venues::simulator::coinbase::write_time(deal.at, &mut out);
+        write_time(deal.at, &mut out);
         out.extend_from_slice(b"\"}");
     }
     out.push(b']');

@@ -8,7 +8,6 @@ use crate::domain::time::UnixNanos;
 use crate::venues::simulator::binance::Binance;
 use crate::venues::simulator::coinbase::Coinbase;
 use crate::venues::simulator::config::{Pace, SimulatedVenue, SimulatorConfig};
-use crate::venues::simulator::control;
 use crate::venues::simulator::dialect::Dialect;
 use crate::venues::simulator::fault::FaultError;
 use crate::venues::simulator::garbage;
@@ -349,10 +348,7 @@ impl Exchange {
     }
 
     /// How long an answer is held back.
-    pub fn delay(&mut self, request: &Request) -> Duration {
-        if control::is_control(request) {
-            return Duration::ZERO;
-        }
+    pub fn delay(&mut self) -> Duration {
         let slow_rest = self.world.faults.slow_rest;
         match slow_rest {
             Some((chance, time)) if self.world.happens("slow-rest", chance) => time,
@@ -361,11 +357,6 @@ impl Exchange {
     }
 
     pub fn answer(&mut self, request: &Request) -> Response {
-        if control::is_control(request) {
-            let response = control::answer(self, request);
-            self.world.flush();
-            return response;
-        }
         self.world.count("requests");
         let faults = self.world.faults;
         if self.asked("http429") || self.world.happens("http429", faults.http429) {

@@ -8,6 +8,7 @@ pub mod alarm;
 pub mod binance;
 pub mod binance_rest;
 pub mod coinbase;
+pub mod coinbase_deal;
 pub mod coinbase_rest;
 pub mod config;
 pub mod control;

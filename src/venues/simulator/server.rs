@@ -10,6 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use crate::venues::simulator::alarm::Alarm;
+use crate::venues::simulator::control;
 use crate::venues::simulator::exchange::Exchange;
 use crate::venues::simulator::http::{Request, Response};
 use crate::venues::simulator::socket::Inbound;
@@ -107,8 +108,12 @@ async fn serve(mut stream: TcpStream, exchange: Shared) -> io::Result<()> {
                 }
                 Err(refused) => refused.write_to(&mut out),
             }
+        } else if control::is_control(&request) {
+            let mut exchange = exchange.borrow_mut();
+            control::answer(&mut exchange, &request).write_to(&mut out);
+            exchange.world.flush();
         } else {
-            let delay = exchange.borrow_mut().delay(&request);
+            let delay = exchange.borrow_mut().delay();
             if !delay.is_zero() {
                 tokio::time::sleep(delay).await;
             }
