@@ -11,14 +11,15 @@ use utoipa::{Modify, OpenApi};
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::api::problem::ProblemBody;
-use crate::api::rest::{candles, health, insights, instruments, json_of, models, operations};
+use crate::api::rest::answer::json_of;
+use crate::api::rest::{candles, health, insights, instruments, models, operations};
 use crate::api::state::Api;
 use crate::domain::insight::{Severity, SignalKind, Target};
 
 /// More instruments are not listed in the document: they are at `/api/v1/instruments`.
 const NAMED_MAX: usize = 200;
 
-const PATH: &str = "/api/v1/openapi.json";
+pub const PATH: &str = "/api/v1/openapi.json";
 
 #[derive(OpenApi)]
 #[openapi(

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 
-use crate::api::rest::look;
+use crate::api::path::look;
 
 /// Path, kind, content.
 type File = (&'static str, &'static str, &'static [u8]);

@@ -22,8 +22,8 @@ use tokio::net::TcpStream;
 use crate::api::door::door;
 use crate::api::feed::service::FeedDoor;
 use crate::api::feed::upgrade;
-use crate::api::openapi;
-use crate::api::rest;
+use crate::api::path;
+use crate::api::routes;
 use crate::api::socket::Socket;
 use crate::api::state::Api;
 use crate::runtime::health::Condition;
@@ -71,9 +71,8 @@ pub fn start(api: Api, feed: Option<FeedDoor>) -> io::Result<Server> {
                     let app = App::new()
                         .app_data(data.clone())
                         .wrap(from_fn(door))
-                        .configure(rest::configure)
-                        .service(openapi::docs())
-                        .default_service(web::to(rest::nowhere))
+                        .configure(routes::configure)
+                        .default_service(web::to(path::nowhere))
                         .into_factory()
                         .map_err(|error: actix_web::Error| error.error_response());
                     let (data, feed) = (data.clone(), feed.clone());

@@ -4,24 +4,20 @@
 //! socket. It takes what waits in its inbox as one round: kept in one write to the log, and sent in one
 //! write to each client.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
 
 use prometheus::{IntCounter, IntGauge};
-use tokio::sync::{Notify, mpsc};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::sync::Notify;
 
 use crate::api::feed::answer;
-use crate::api::feed::client::{CLOSE_PATIENCE, Client, Desk, Mode};
+use crate::api::feed::client::{Client, Desk, Mode};
 use crate::api::feed::config::FeedConfig;
 use crate::api::feed::inbox::{Inbox, Item};
 use crate::api::feed::outbox;
 use crate::api::feed::sequencer::{Round, Sequencer};
-use crate::api::feed::session::{self, Guest};
 use crate::domain::told::Roster;
 use crate::runtime::clock::{self, Mono};
 use crate::runtime::health::{Condition, Health};
@@ -30,12 +26,6 @@ use crate::runtime::metrics::QueueMeter;
 use crate::runtime::sink::{Barrier, Sink};
 use crate::storage::feed_log::error::FeedLogError;
 
-const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
-const STATUS_EVERY: Duration = Duration::from_millis(100);
-/// Without clients nobody rings: the hub looks whether something waits.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// A log that could not be written is tried again after this time; nothing is sent meanwhile.
-const RETRY_AFTER: Duration = Duration::from_millis(100);
 /// Numbered together at most, but for the last batch.
 const ROUND_MESSAGES: usize = 4_096;
 
@@ -139,7 +129,7 @@ impl Hub {
     }
 
     /// One round; whether more waits.
-    fn turn(&mut self) -> bool {
+    pub(super) fn turn(&mut self) -> bool {
         // Only when all before is done: the inbox stays bounded by its own capacity.
         if self.waiting.is_empty() && self.lost == 0 {
             self.lost = self.inbox.take(&mut self.waiting);
@@ -203,7 +193,7 @@ impl Hub {
         Ok(())
     }
 
-    fn heartbeat(&mut self) {
+    pub(super) fn heartbeat(&mut self) {
         let head = self.sequencer.head();
         let frame = answer::heartbeat(clock::now(), head);
         let clients = std::mem::take(&mut self.clients);
@@ -224,7 +214,7 @@ impl Hub {
     }
 
     /// Tells what has changed since it last looked.
-    fn look_at_health(&mut self) {
+    pub(super) fn look_at_health(&mut self) {
         let parts = self.health.parts();
         for (name, part) in &parts {
             let is_known = self
@@ -237,65 +227,25 @@ impl Hub {
         }
     }
 
-    fn close_all(&mut self) {
+    pub(super) fn close_all(&mut self) {
         let labels = self.sequencer.labels();
         for client in &self.clients {
             client.close(&mut client.state.borrow_mut(), 1001, "going away", labels);
         }
     }
 
-    fn is_idle(&self) -> bool {
+    /// The log cannot be written.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.is_stuck
+    }
+
+    /// Everything was sent to everybody who is still served.
+    pub(super) fn is_idle(&self) -> bool {
         self.clients.iter().all(|client| {
             let state = client.state.borrow();
             state.outbox.is_empty() || state.mode == Mode::Closing
         })
     }
-}
-
-/// Runs until it is told to stop; then sends what it has, says goodbye and ends.
-pub async fn run(hub: Hub, shared: Arc<Shared>, mut guests: mpsc::Receiver<Guest>) {
-    let hub = Rc::new(RefCell::new(hub));
-    let mut heartbeats = interval(HEARTBEAT_EVERY);
-    heartbeats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut looks = interval(STATUS_EVERY);
-    looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut rounds = interval(LOOK_EVERY);
-    rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut more = false;
-    while !shared.stopping.load(Ordering::Acquire) || more {
-        let is_stuck = hub.borrow().is_stuck;
-        if is_stuck && shared.stopping.load(Ordering::Acquire) {
-            break;
-        }
-        // No branch before another: under load the bell rings all the time.
-        tokio::select! {
-            () = shared.inbox.bell.notified(), if !more => {}
-            // Sessions have their turn between rounds.
-            () = tokio::task::yield_now(), if more && !is_stuck => {}
-            () = tokio::time::sleep(RETRY_AFTER), if is_stuck => {}
-            guest = guests.recv() => {
-                if let Some(guest) = guest {
-                    session::welcome(&hub, &shared, guest);
-                }
-            }
-            _ = rounds.tick() => {}
-            _ = looks.tick() => hub.borrow_mut().look_at_health(),
-            _ = heartbeats.tick() => hub.borrow_mut().heartbeat(),
-            () = shared.stop.notified() => {}
-        }
-        more = hub.borrow_mut().turn();
-    }
-    let goodbye = async {
-        while !hub.borrow().is_idle() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        hub.borrow_mut().close_all();
-        while shared.clients.load(Ordering::Acquire) > 0 {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    // Who has not read by then has lost nothing: it comes back with what it knows.
-    let _ = tokio::time::timeout(CLOSE_PATIENCE, goodbye).await;
 }
 
 /// Items for a client that catches up.

@@ -13,6 +13,7 @@ pub mod message;
 pub mod outbox;
 pub mod request;
 pub mod ring;
+pub mod rounds;
 pub mod sequencer;
 pub mod service;
 pub mod session;

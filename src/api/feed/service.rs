@@ -11,8 +11,9 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::LocalSet;
 
 use crate::api::feed::config::FeedConfig;
-use crate::api::feed::hub::{self, Hub, Meters, Shared};
+use crate::api::feed::hub::{Hub, Meters, Shared};
 use crate::api::feed::inbox::Inbox;
+use crate::api::feed::rounds;
 use crate::api::feed::sequencer::{RING_MESSAGES, Sequencer};
 use crate::api::feed::session::Guest;
 use crate::domain::told::Roster;
@@ -105,7 +106,7 @@ impl Feed {
             let sequencer = Sequencer::new(log, &roster, ring_messages);
             health.set("feed", Condition::Up, "");
             let hub = Hub::new(config, roster, sequencer, for_thread.inbox.clone(), health.clone(), meters);
-            LocalSet::new().block_on(&runtime, hub::run(hub, for_thread, arrivals));
+            LocalSet::new().block_on(&runtime, rounds::run(hub, for_thread, arrivals));
             health.set("feed", Condition::Down, "stopped");
         })?;
         Ok(Self { shared, guests, clients_max: config.clients_max, thread: Some(thread) })

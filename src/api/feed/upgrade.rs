@@ -23,7 +23,7 @@ use crate::api::problem::Problem;
 use crate::api::socket::Socket;
 use crate::api::state::Api;
 
-const PATH: &str = "/api/v1/feed";
+pub const PATH: &str = "/api/v1/feed";
 
 /// Answers one request for a websocket.
 pub async fn upgrade(

@@ -4,8 +4,8 @@ use actix_web::{HttpRequest, web};
 
 use crate::api::problem::Problem;
 use crate::api::query::{Query, instrument_of};
+use crate::api::rest::answer::{Answer, Rows, aside, cut, refuse_after};
 use crate::api::rest::schemas::{Candles, Indicators};
-use crate::api::rest::{Answer, Rows, aside, cut, refuse_after};
 use crate::api::state::Api;
 use crate::domain::candle::{Candle, Origin};
 use crate::domain::interval::Interval;

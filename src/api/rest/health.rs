@@ -7,7 +7,7 @@ use actix_web::{HttpResponse, web};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::api::rest::json_of;
+use crate::api::rest::answer::json_of;
 use crate::api::state::Api;
 use crate::runtime::health::{Condition, Health};
 

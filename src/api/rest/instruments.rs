@@ -6,9 +6,9 @@ use utoipa::ToSchema;
 
 use crate::api::board::seen::Trouble;
 use crate::api::query::{Query, instrument_of};
+use crate::api::rest::answer::{Answer, Rows, json, json_of};
 use crate::api::rest::health::venue_condition;
 use crate::api::rest::schemas::{TradeRow, Trades};
-use crate::api::rest::{Answer, Rows, json, json_of};
 use crate::api::state::Api;
 use crate::domain::event::WatchStatus;
 use crate::domain::instrument::Instrument;

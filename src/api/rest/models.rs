@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 
 use crate::api::problem::Problem;
 use crate::api::query::{Query, instrument_of, segment};
+use crate::api::rest::answer::{Answer, Rows, json, json_of};
 use crate::api::rest::schemas::{ScoreRow, ScoreRows};
-use crate::api::rest::{Answer, Rows, json, json_of};
 use crate::api::state::Api;
 use crate::domain::insight::{Forecast, ModelScore, Target};
 use crate::domain::shape;

@@ -10,8 +10,8 @@ use utoipa::ToSchema;
 
 use crate::api::exposition::exposition;
 use crate::api::query::Query;
+use crate::api::rest::answer::{Answer, json_of};
 use crate::api::rest::health::{HealthReport, report};
-use crate::api::rest::{Answer, json_of};
 use crate::api::state::Api;
 use crate::domain::output::GapState;
 use crate::domain::time::Stamp;
