@@ -19,10 +19,11 @@ use tapewatch::domain::instrument::Instrument;
 use tapewatch::domain::time::UnixNanos;
 use tapewatch::domain::venue::IdRule;
 use tapewatch::journal::entry::Entry;
+use tapewatch::journal::options::WriterOptions;
 use tapewatch::journal::reader::Reader;
 use tapewatch::journal::seal::seal;
 use tapewatch::journal::segment::SegmentFile;
-use tapewatch::journal::writer::{Writer, WriterOptions};
+use tapewatch::journal::writer::Writer;
 
 const RAW_BYTES: usize = 48;
 const INSTRUMENTS: u64 = 16;

@@ -12,8 +12,9 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use tapewatch::analytics::catalogue::Spec;
 use tapewatch::analytics::pipeline::Settings;
 use tapewatch::domain::candle::{Candle, CandleState, Ohlc, Origin};
+use tapewatch::domain::data_state::DataState;
 use tapewatch::domain::decimal::{Decimal, Price, Quantity, QuoteVolume, Volume};
-use tapewatch::domain::output::{DataState, IndicatorSnapshot, Output, OutputSink};
+use tapewatch::domain::output::{IndicatorSnapshot, Output, OutputSink};
 use tapewatch::domain::time::UnixNanos;
 use tapewatch::domain::venue::IdRule;
 use tapewatch::replay::results::collector::Collector;

@@ -294,7 +294,7 @@ fn expected() -> Vec<(Instrument, u64, Anomaly)> {
             threshold: line["threshold"].as_f64().unwrap(),
             evidence: Default::default(),
             revision: 0,
-            data_state: tapewatch::domain::output::DataState::Complete,
+            data_state: tapewatch::domain::data_state::DataState::Complete,
         };
         (text("instrument").parse().unwrap(), line["cause_seq"].as_u64().unwrap(), anomaly)
     };

@@ -13,12 +13,13 @@ use tapewatch::api::keys::{self, Scope};
 use tapewatch::api::server::{self, Server};
 use tapewatch::api::state::Api;
 use tapewatch::domain::candle::{Candle, CandleState, Ohlc, Origin};
+use tapewatch::domain::data_state::DataState;
 use tapewatch::domain::decimal::{Price, Quantity, QuoteVolume, Volume};
 use tapewatch::domain::event::{Side, Trade, TradeId};
 use tapewatch::domain::insight::{
     Evidence, Fact, Forecast, InsightId, ModelScore, Role, Severity, Share, Signal, SignalKind, Target,
 };
-use tapewatch::domain::output::{DataState, Gap, GapId, GapKind, GapState, Position};
+use tapewatch::domain::output::{Gap, GapId, GapKind, GapState, Position};
 use tapewatch::domain::time::UnixNanos;
 use tapewatch::domain::told::{Roster, Told, Watch};
 use tapewatch::runtime::clock::Mono;

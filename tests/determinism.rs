@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use tapewatch::analytics::anomaly::DETECTORS;
 use tapewatch::domain::venue::IdRule;
-use tapewatch::journal::writer::{Writer, WriterOptions};
+use tapewatch::journal::options::WriterOptions;
+use tapewatch::journal::writer::Writer;
 use tapewatch::replay::generate::market::Market;
 
 use crate::program::{digest, replay, tapewatch};

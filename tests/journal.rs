@@ -21,12 +21,13 @@ use tapewatch::journal::entry::{Entry, InstrumentNumber};
 use tapewatch::journal::error::JournalError;
 use tapewatch::journal::kind::Kind;
 use tapewatch::journal::log::Log;
+use tapewatch::journal::options::WriterOptions;
 use tapewatch::journal::reader::{Reader, Tail};
 use tapewatch::journal::seal::seal;
 use tapewatch::journal::segment::{KindEntry, SegmentHeader};
 use tapewatch::journal::survey::Survey;
 use tapewatch::journal::tail::cut_tail;
-use tapewatch::journal::writer::{Writer, WriterOptions};
+use tapewatch::journal::writer::Writer;
 
 fn instrument(i: usize) -> Instrument {
     format!("binance:C{i}-USDT").parse().unwrap()

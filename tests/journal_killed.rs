@@ -14,9 +14,10 @@ use tapewatch::domain::output::Position;
 use tapewatch::domain::time::UnixNanos;
 use tapewatch::domain::venue::IdRule;
 use tapewatch::journal::entry::{Entry, InstrumentNumber};
+use tapewatch::journal::options::WriterOptions;
 use tapewatch::journal::reader::{Reader, Tail};
 use tapewatch::journal::tail::cut_tail;
-use tapewatch::journal::writer::{Writer, WriterOptions};
+use tapewatch::journal::writer::Writer;
 
 fn trade(i: u64) -> Trade {
     let exchange_at = UnixNanos(1_714_521_600_000_000_000 + i as i64 * 20_000_000);

@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tapewatch::domain::candle::{Candle, CandleState, Ohlc, Origin};
+use tapewatch::domain::data_state::DataState;
 use tapewatch::domain::decimal::{Price, Quantity, QuoteVolume, Volume};
 use tapewatch::domain::event::{Side, Trade, TradeId};
 use tapewatch::domain::insight::{
     Anomaly, Evidence, Fact, Forecast, InsightId, Outcome, Role, Severity, Signal, SignalKind, Target,
 };
-use tapewatch::domain::output::{DataState, Gap, GapId, GapKind, GapState, Position};
+use tapewatch::domain::output::{Gap, GapId, GapKind, GapState, Position};
 use tapewatch::domain::time::UnixNanos;
 use tapewatch::domain::told::{IndicatorValues, Roster, Told, Watch};
 use tapewatch::runtime::clock::{self, Mono, Stopwatch};

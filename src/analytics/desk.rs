@@ -8,8 +8,9 @@ use crate::analytics::indicator::Bar;
 use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet};
 use crate::analytics::sums::Sums;
 use crate::domain::candle::{Candle, CandleState, Origin};
+use crate::domain::data_state::DataState;
 use crate::domain::interval::Interval;
-use crate::domain::output::{DataState, IndicatorSnapshot, Output, OutputSink};
+use crate::domain::output::{IndicatorSnapshot, Output, OutputSink};
 use crate::domain::time::UnixNanos;
 
 /// What telling needs: the same for all series of a symbol.

@@ -4,7 +4,7 @@ use crate::analytics::ahead::{want_items, want_lines};
 use crate::analytics::catalogue::Spec;
 use crate::analytics::indicator::{Bar, Indicator, Needs, OUTPUTS_MAX};
 use crate::analytics::rolling::state::State;
-use crate::domain::output::DataState;
+use crate::domain::data_state::DataState;
 
 /// What is the same for every symbol: the indicators by name.
 #[derive(Debug)]

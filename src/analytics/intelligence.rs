@@ -17,16 +17,17 @@ use crate::analytics::forecast::forecasts::{ForecastPlan, Forecasts, Tellings};
 use crate::analytics::forecast::lane::Manner;
 use crate::analytics::forecast::mixing::Mixing;
 use crate::analytics::rolling::state::State;
+use crate::analytics::signals::entry::{RuleEntry, RuleSettings, Scope};
 use crate::analytics::signals::facts::with_candle;
-use crate::analytics::signals::rule::{Closed, Occasion, Rule, RuleEntry, Scope};
-use crate::analytics::signals::settings::RuleSettings;
+use crate::analytics::signals::rule::{Closed, Occasion, Rule};
 use crate::domain::candle::{Candle, CandleState};
+use crate::domain::data_state::DataState;
 use crate::domain::divergence::Divergence;
 use crate::domain::event::WatchStatus;
 use crate::domain::insight::{Anomaly, InsightId, Signal};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
-use crate::domain::output::{DataState, HeldBack, Output, OutputSink};
+use crate::domain::output::{HeldBack, Output, OutputSink};
 use crate::domain::time::{NANOS_PER_DAY, UnixNanos};
 
 /// Which models run; the same for all symbols of a run.

@@ -751,7 +751,7 @@ mod tests {
     struct Kept {
         candles: BTreeMap<(Interval, UnixNanos), Candle>,
         revisions: BTreeMap<(Interval, UnixNanos), u32>,
-        indicators: BTreeMap<(Interval, UnixNanos, usize), (Vec<u64>, crate::domain::output::DataState)>,
+        indicators: BTreeMap<(Interval, UnixNanos, usize), (Vec<u64>, crate::domain::data_state::DataState)>,
         gaps: BTreeMap<crate::domain::output::GapId, Gap>,
         refused: Vec<(Position, Refusal)>,
     }

@@ -16,9 +16,10 @@ use crate::domain::time::UnixNanos;
 use crate::engine::assembly::PARTITIONS;
 use crate::engine::data_dir::DataDir;
 use crate::journal::entry::InstrumentNumber;
+use crate::journal::options::WriterOptions;
 use crate::journal::segment::SegmentFile;
 use crate::journal::tail;
-use crate::journal::writer::{Writer, WriterOptions};
+use crate::journal::writer::Writer;
 use crate::venues::history::{History, HistoryError};
 
 #[derive(Debug, clap::Args)]

@@ -475,7 +475,8 @@ mod tests {
     use crate::domain::decimal::{Price, Quantity};
     use crate::domain::event::{Side, TradeId};
     use crate::domain::venue::IdRule;
-    use crate::journal::writer::{Writer, WriterOptions};
+    use crate::journal::options::WriterOptions;
+    use crate::journal::writer::Writer;
 
     fn arguments(input: &Path, to: &Path, table: Option<Table>) -> ExportArguments {
         ExportArguments {

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use crate::app::outcome::{self, Failure};
+use crate::replay::generate::error::GenerateError;
+use crate::replay::generate::generate_to;
 use crate::replay::generate::parameters::Parameters;
-use crate::replay::generate::{GenerateError, generate_to};
 
 #[derive(Debug, clap::Args)]
 pub struct GenerateArguments {

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::domain::data_state::DataState;
 use crate::domain::interval::Interval;
-use crate::domain::output::DataState;
 use crate::domain::time::UnixNanos;
 
 /// The identity of an insight: a hash of instrument, kind, name, interval, exchange time and ordinal,

@@ -2,6 +2,7 @@
 
 pub mod candle;
 pub mod closed;
+pub mod data_state;
 pub mod decimal;
 pub mod divergence;
 pub mod event;

@@ -4,27 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::domain::candle::Candle;
+use crate::domain::data_state::DataState;
 use crate::domain::event::{Trade, Unfillable};
 use crate::domain::insight::{Anomaly, Forecast, ModelScore, Outcome, Signal};
 use crate::domain::interval::Interval;
 use crate::domain::time::UnixNanos;
-
-/// Whether a statistic rests on whole data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum DataState {
-    Complete,
-    /// A partial or unknown interval lies within its warm-up length.
-    Partial,
-}
-
-impl DataState {
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Complete => "complete",
-            Self::Partial => "partial",
-        }
-    }
-}
 
 /// The values of one indicator at one closed candle.
 #[derive(Clone, Copy, Debug, PartialEq)]

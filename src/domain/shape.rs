@@ -8,12 +8,13 @@
 //! them: `{"type":"trade","seq":7,` + fields + `}`. Written by hand: it is done for every trade.
 
 use crate::domain::candle::Candle;
+use crate::domain::data_state::DataState;
 use crate::domain::decimal::{Amount, Price};
 use crate::domain::event::{Trade, TradeId};
 use crate::domain::insight::{Anomaly, Evidence, Fact, Forecast, ModelScore, Outcome, Signal};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
-use crate::domain::output::{DataState, Gap};
+use crate::domain::output::Gap;
 use crate::domain::time::UnixNanos;
 use crate::domain::told::IndicatorValues;
 

@@ -10,11 +10,12 @@ use std::sync::Arc;
 use ethnum::U256;
 
 use crate::domain::candle::{Candle, CandleState, Origin};
+use crate::domain::data_state::DataState;
 use crate::domain::decimal::Amount;
 use crate::domain::event::{Side, Trade, TradeId};
 use crate::domain::insight::{Anomaly, Evidence, Fact, Forecast, Signal};
 use crate::domain::interval::Interval;
-use crate::domain::output::{DataState, Gap, HeldBack, IndicatorSnapshot, Output, OutputSink};
+use crate::domain::output::{Gap, HeldBack, IndicatorSnapshot, Output, OutputSink};
 
 /// How many outputs were told, and their hash.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use crate::domain::candle::Candle;
+use crate::domain::data_state::DataState;
 use crate::domain::event::Trade;
 use crate::domain::insight::{Anomaly, Forecast, ModelScore, Outcome, Signal};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
-use crate::domain::output::{DataState, Gap, Output, Position, Refusal};
+use crate::domain::output::{Gap, Output, Position, Refusal};
 use crate::domain::time::UnixNanos;
 
 /// An instrument of the running engine: an index into its [`Roster`].

@@ -44,11 +44,12 @@ use crate::journal::catch_up::{CatchUp, Found};
 use crate::journal::entry::InstrumentNumber;
 use crate::journal::error::JournalError;
 use crate::journal::kind::Kind;
+use crate::journal::options::WriterOptions;
 use crate::journal::reader::Reader;
 use crate::journal::segment::SegmentFile;
 use crate::journal::snapshots::{PartitionState, Snapshots};
 use crate::journal::tail;
-use crate::journal::writer::{Writer, WriterOptions};
+use crate::journal::writer::Writer;
 use crate::runtime::clock::{self, Mono};
 use crate::runtime::health::{Condition, Health};
 use crate::runtime::intake::Intake;
@@ -401,7 +402,7 @@ impl ShardStart {
             }
             let actor = SymbolActor::new(shard.clone(), seat.clone(), mishap);
             let address = SymbolActor::create(|_: &mut Context<SymbolActor>| actor);
-            assert!(seat.actor.set(address).is_ok(), "a seat gets its actor once");
+            assert!(seat.actor.set(address.recipient()).is_ok(), "a seat gets its actor once");
         }
         shard.common.health.set(&format!("shard:{}", self.number), Condition::Up, "");
         let router = Router::new(shard.clone());

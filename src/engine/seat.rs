@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, OnceCell, RefCell};
 
-use actix::Addr;
+use actix::Recipient;
 use prometheus::core::{AtomicF64, GenericGauge};
 
 use crate::domain::event::{Trade, TradeId};
@@ -13,13 +13,17 @@ use crate::domain::told::Watch;
 use crate::domain::venue::IdRule;
 use crate::engine::inbox::Inbox;
 use crate::engine::symbol::Symbol;
-use crate::engine::symbol_actor::SymbolActor;
 use crate::journal::entry::InstrumentNumber;
 use crate::runtime::clock::Mono;
 use crate::runtime::venue_clock::VenueClock;
 
 /// Ids further apart than this are another numbering.
 const ID_REACH: u64 = 1_000_000;
+
+/// Something waits: what a seat tells its actor.
+#[derive(Debug, actix::Message)]
+#[rtype(result = "()")]
+pub struct Wake;
 
 /// Lives on its shard's thread.
 pub struct Seat {
@@ -59,7 +63,7 @@ pub struct Seat {
     /// Given up until the next start: its events are journalled, and nothing is computed.
     pub parked: Cell<bool>,
     /// The one address that messages go through.
-    pub actor: OnceCell<Addr<SymbolActor>>,
+    pub actor: OnceCell<Recipient<Wake>>,
 }
 
 impl Seat {

@@ -21,13 +21,14 @@ use prometheus::{IntCounter, IntGauge};
 use tracing::{error, warn};
 
 use crate::analytics::pipeline::Counts;
+use crate::domain::data_state::DataState;
 use crate::domain::event::Event;
 use crate::domain::insight::{Evidence, Fact, InsightId, Severity, Signal, SignalKind};
-use crate::domain::output::{DataState, HeldBack, Output, OutputSink, Position};
+use crate::domain::output::{HeldBack, Output, OutputSink, Position};
 use crate::domain::told::{IndicatorNames, Told, Watch};
 use crate::engine::bus::Bus;
 use crate::engine::reading::Reading;
-use crate::engine::seat::Seat;
+use crate::engine::seat::{Seat, Wake};
 use crate::engine::shard::{Fault, Shard};
 use crate::engine::supervision::{Supervision, Verdict};
 use crate::engine::symbol::{Silence, Symbol};
@@ -44,11 +45,6 @@ pub const TURN_EVENTS: usize = 256;
 pub const TURN_NANOS: u64 = 1_000_000;
 /// Events between two looks at the clock.
 const LOOK_EVERY: usize = 16;
-
-/// Something waits.
-#[derive(Debug, actix::Message)]
-#[rtype(result = "()")]
-pub struct Wake;
 
 /// One symbol.
 pub struct SymbolActor {

@@ -24,6 +24,7 @@ use crate::journal::convert;
 use crate::journal::entry::{InstrumentNumber, Listed};
 use crate::journal::error::JournalError;
 use crate::journal::kind::Kind;
+use crate::journal::options::WriterOptions;
 use crate::journal::outlet::{Outlet, Parcel};
 use crate::journal::record::{
     BackfillRecord, CandleRecord, ClosedRecord, DivergenceRecord, InstrumentRecord, OutputsRecord, Reach,
@@ -31,7 +32,6 @@ use crate::journal::record::{
     UnfillableRecord, UnwatchedRecord,
 };
 use crate::journal::segment::SegmentHeader;
-use crate::journal::writer::WriterOptions;
 
 /// Sealed blocks that are gathered before they are written without being asked for.
 pub const WRITE_BYTES: usize = 64 << 10;

@@ -156,7 +156,8 @@ mod tests {
     use crate::domain::instrument::Instrument;
     use crate::domain::time::UnixNanos;
     use crate::domain::venue::IdRule;
-    use crate::journal::writer::{Writer, WriterOptions};
+    use crate::journal::options::WriterOptions;
+    use crate::journal::writer::Writer;
 
     const PARTITIONS: u32 = 4;
 

@@ -30,12 +30,12 @@ use crate::journal::convert::{self, slice_items, slice_text};
 use crate::journal::entry::{Entry, InstrumentNumber, Listed, TradeEntry};
 use crate::journal::error::JournalError;
 use crate::journal::kind::Kind;
+use crate::journal::packing::unpack;
 use crate::journal::record::{
     ArchivedReach, ArchivedRun, ArchivedTradeRecord, BackfillRecord, CandleRecord, ClosedRecord,
     DivergenceRecord, InstrumentRecord, OutputsRecord, Reach, SkippedRecord, SkippedTickRecord, StatusRecord,
     TextRecord, TickRecord, TradeRecord, UnfillableRecord, UnwatchedRecord,
 };
-use crate::journal::seal;
 use crate::journal::segment::{HeaderFault, SEGMENT_BYTES_MAX, SegmentFile, SegmentHeader};
 
 /// How the journal ends, known once all of it was read.
@@ -191,7 +191,7 @@ impl Reader {
         let file = SegmentFile::of(Path::new(name));
         let mut held = AlignedVec::new();
         if file.compressed {
-            seal::unpack(bytes, &file.path, &mut held)?;
+            unpack(bytes, &file.path, &mut held)?;
         } else {
             held.extend_from_slice(bytes);
         }
@@ -450,7 +450,7 @@ impl Reader {
         let bytes = match map(&handle, metadata.len()).map_err(io("map"))? {
             Bytes::Mapped(packed) if file.compressed => {
                 let mut held = std::mem::take(&mut self.spare);
-                seal::unpack(&packed, &file.path, &mut held)?;
+                unpack(&packed, &file.path, &mut held)?;
                 Bytes::Held(held)
             }
             bytes if file.compressed && bytes.is_empty() => {

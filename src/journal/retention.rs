@@ -96,7 +96,8 @@ mod tests {
     use crate::domain::instrument::Instrument;
     use crate::domain::time::UnixNanos;
     use crate::domain::venue::IdRule;
-    use crate::journal::writer::{Writer, WriterOptions};
+    use crate::journal::options::WriterOptions;
+    use crate::journal::writer::Writer;
 
     #[test]
     fn only_what_is_unwanted_and_covered_goes() {

@@ -10,7 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::analytics::across::comparison::{Comparison, Found};
+use crate::analytics::across::comparison::Comparison;
+use crate::analytics::across::found::Found;
 use crate::analytics::pipeline::Settings;
 use crate::domain::candle::Candle;
 use crate::domain::closed::{Closed, Said};

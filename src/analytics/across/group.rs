@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::analytics::across::comparison::{Counts, Found};
+use crate::analytics::across::found::{Counts, Found};
 use crate::analytics::across::market::{Look, Market};
 use crate::analytics::across::plan::AcrossPlan;
 use crate::analytics::rolling::state::{State, StateFault};

@@ -6,6 +6,7 @@
 
 pub mod comparison;
 pub mod divergence;
+pub mod found;
 pub mod group;
 pub mod market;
 pub mod plan;

@@ -15,9 +15,9 @@ use crate::analytics::forecast::panel::{MIXTURE, Panel, PanelPlan, Seat};
 use crate::analytics::forecast::slots::{Slots, put};
 use crate::analytics::rolling::state::State;
 use crate::domain::candle::{Candle, CandleState};
+use crate::domain::data_state::DataState;
 use crate::domain::insight::{Forecast, InsightId, ModelScore, Outcome, Role, Target};
 use crate::domain::interval::Interval;
-use crate::domain::output::DataState;
 use crate::domain::time::UnixNanos;
 
 /// Candles before anything is said.

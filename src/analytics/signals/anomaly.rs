@@ -4,10 +4,11 @@
 //! itself, to make a signal. Told as it begins.
 
 use crate::analytics::rolling::state::State;
+use crate::analytics::signals::entry::{RuleEntry, Scope, any};
 use crate::analytics::signals::facts::with_more;
 use crate::analytics::signals::pace::Pace;
-use crate::analytics::signals::rule::{Closed, Occasion, Rule, RuleEntry, Scope, Verdict, any};
-use crate::analytics::signals::settings::RuleParameter;
+use crate::analytics::signals::parameter::RuleParameter;
+use crate::analytics::signals::rule::{Closed, Occasion, Rule, Verdict};
 use crate::domain::candle::Candle;
 use crate::domain::insight::{Anomaly, Evidence, Fact, Severity, SignalKind};
 

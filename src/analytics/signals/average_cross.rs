@@ -4,10 +4,11 @@
 
 use crate::analytics::rolling::average::{Ema, Rma};
 use crate::analytics::rolling::state::State;
+use crate::analytics::signals::entry::{RuleEntry, Scope};
 use crate::analytics::signals::facts::with_candle;
+use crate::analytics::signals::parameter::RuleParameter;
 use crate::analytics::signals::returns::{Returns, score_of};
-use crate::analytics::signals::rule::{Occasion, Rule, RuleEntry, Scope, Verdict};
-use crate::analytics::signals::settings::RuleParameter;
+use crate::analytics::signals::rule::{Occasion, Rule, Verdict};
 use crate::domain::insight::{Evidence, Fact, Severity, SignalKind};
 
 pub const ENTRY: RuleEntry = RuleEntry {

@@ -8,12 +8,14 @@ use std::collections::VecDeque;
 
 use crate::analytics::across::divergence::{basis_points, explanation};
 use crate::analytics::rolling::state::State;
-use crate::analytics::signals::rule::{Occasion, Rule, RuleEntry, Scope, Verdict, any};
-use crate::analytics::signals::settings::RuleParameter;
+use crate::analytics::signals::entry::{RuleEntry, Scope, any};
+use crate::analytics::signals::parameter::RuleParameter;
+use crate::analytics::signals::rule::{Occasion, Rule, Verdict};
+use crate::domain::data_state::DataState;
 use crate::domain::divergence::Divergence;
 use crate::domain::event::WatchStatus;
 use crate::domain::insight::{Anomaly, Evidence, Fact, Severity, SignalKind};
-use crate::domain::output::{DataState, Gap, GapState};
+use crate::domain::output::{Gap, GapState};
 use crate::domain::time::UnixNanos;
 
 pub const ENTRY: RuleEntry = RuleEntry {

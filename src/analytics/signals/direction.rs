@@ -6,10 +6,11 @@
 //! The edge is (2 p - 1) times the mean move less the fee, in basis points, p being the share that came true.
 
 use crate::analytics::rolling::state::State;
+use crate::analytics::signals::entry::{RuleEntry, Scope, any};
 use crate::analytics::signals::facts::with_candle;
+use crate::analytics::signals::parameter::RuleParameter;
 use crate::analytics::signals::record::Record;
-use crate::analytics::signals::rule::{Closed, Occasion, Rule, RuleEntry, Scope, Verdict, any};
-use crate::analytics::signals::settings::RuleParameter;
+use crate::analytics::signals::rule::{Closed, Occasion, Rule, Verdict};
 use crate::domain::insight::{Action, Evidence, Fact, Forecast, Severity, SignalKind, Target};
 
 pub const ENTRY: RuleEntry = RuleEntry {

@@ -6,11 +6,12 @@
 use std::collections::VecDeque;
 
 use crate::analytics::rolling::state::State;
+use crate::analytics::signals::entry::{RuleEntry, Scope, any};
 use crate::analytics::signals::facts::with_candle;
 use crate::analytics::signals::pace::Pace;
+use crate::analytics::signals::parameter::RuleParameter;
 use crate::analytics::signals::returns::score_of;
-use crate::analytics::signals::rule::{Closed, Occasion, Rule, RuleEntry, Scope, Verdict, any};
-use crate::analytics::signals::settings::RuleParameter;
+use crate::analytics::signals::rule::{Closed, Occasion, Rule, Verdict};
 use crate::domain::insight::{Evidence, Fact, Forecast, Severity, SignalKind, Target};
 use crate::domain::time::UnixNanos;
 

@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 
 use crate::analytics::rolling::moments::Moments;
 use crate::analytics::rolling::state::State;
+use crate::analytics::signals::entry::{RuleEntry, Scope, any};
 use crate::analytics::signals::facts::with_candle;
 use crate::analytics::signals::pace::Pace;
+use crate::analytics::signals::parameter::RuleParameter;
 use crate::analytics::signals::record::Record;
 use crate::analytics::signals::returns::score_of;
-use crate::analytics::signals::rule::{Occasion, Rule, RuleEntry, Scope, Verdict, any};
-use crate::analytics::signals::settings::RuleParameter;
+use crate::analytics::signals::rule::{Occasion, Rule, Verdict};
 use crate::domain::insight::{Evidence, Fact, Severity, SignalKind};
 
 pub const ENTRY: RuleEntry = RuleEntry {

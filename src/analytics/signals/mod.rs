@@ -5,20 +5,21 @@ pub mod average_cross;
 pub mod breakout;
 pub mod data_quality;
 pub mod direction;
+pub mod entry;
 pub mod facts;
 pub mod interval_breach;
 pub mod mean_reversion;
 pub mod pace;
+pub mod parameter;
 pub mod record;
 pub mod returns;
 pub mod rule;
-pub mod settings;
 #[cfg(test)]
 pub mod trial;
 pub mod volatility_regime;
 pub mod volume_burst;
 
-use crate::analytics::signals::rule::RuleEntry;
+use crate::analytics::signals::entry::RuleEntry;
 
 /// Every rule, in order of name.
 pub static RULES: &[RuleEntry] = &[

@@ -1,7 +1,7 @@
 //! When something that goes on is told: as it begins, and not again until it was over and some time has passed.
 
 use crate::analytics::rolling::state::State;
-use crate::analytics::signals::settings::RuleSettings;
+use crate::analytics::signals::entry::RuleSettings;
 
 /// Cool-down and hysteresis of one condition, counted in candles.
 #[derive(Clone, Copy, Debug)]

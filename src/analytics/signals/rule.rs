@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use crate::analytics::rolling::state::State;
-use crate::analytics::signals::settings::{RuleParameter, RuleSettings};
 use crate::domain::candle::Candle;
+use crate::domain::data_state::DataState;
 use crate::domain::divergence::Divergence;
 use crate::domain::event::WatchStatus;
-use crate::domain::insight::{Action, Anomaly, Evidence, Forecast, Role, Severity, SignalKind, Target};
-use crate::domain::output::{DataState, Gap};
+use crate::domain::insight::{Action, Anomaly, Evidence, Forecast, Role, Severity, Target};
+use crate::domain::output::Gap;
 use crate::domain::time::UnixNanos;
 
 /// What a rule may look at.
@@ -88,35 +88,4 @@ pub trait Rule: Send {
 
     /// Visits every word of mutable state, always in the same order: saves or restores it.
     fn state(&mut self, state: &mut State<'_>);
-}
-
-/// What a rule is asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// The candles of one interval: one rule each.
-    Interval,
-    /// Gaps, status, divergences: one rule an instrument.
-    Instrument,
-}
-
-/// A member of the family: the one line by which the catalogue knows it.
-pub struct RuleEntry {
-    /// Lower-case: `volume_burst`.
-    pub name: &'static str,
-    pub kind: SignalKind,
-    /// One sentence for people.
-    pub summary: &'static str,
-    pub scope: Scope,
-    /// Of what it tells, unless it is set otherwise.
-    pub severity: Severity,
-    /// Besides the severity.
-    pub parameters: &'static [RuleParameter],
-    /// What its parameters must be to each other; a fragment that says what is allowed.
-    pub check: fn(&RuleSettings) -> Result<(), &'static str>,
-    pub build: fn(&RuleSettings) -> Box<dyn Rule>,
-}
-
-/// For `check` where each parameter stands for itself.
-pub fn any(_: &RuleSettings) -> Result<(), &'static str> {
-    Ok(())
 }

@@ -1,12 +1,12 @@
 //! A rule on trial: candles and what models say of them, and whether it goes on from its saved state to the bit.
 
 use crate::analytics::rolling::state::State;
-use crate::analytics::signals::rule::{Closed, Occasion, Rule, RuleEntry, Verdict};
-use crate::analytics::signals::settings::RuleSettings;
+use crate::analytics::signals::entry::{RuleEntry, RuleSettings};
+use crate::analytics::signals::rule::{Closed, Occasion, Rule, Verdict};
 use crate::domain::candle::{Candle, CandleState, Ohlc, Origin};
+use crate::domain::data_state::DataState;
 use crate::domain::decimal::{Decimal, Price, Volume};
 use crate::domain::insight::{Anomaly, Evidence, Fact, Forecast, InsightId, Role, Target};
-use crate::domain::output::DataState;
 use crate::domain::time::UnixNanos;
 
 const MINUTE: i64 = 60_000_000_000;

@@ -4,9 +4,10 @@
 //! it are part of it, until it is calm again.
 
 use crate::analytics::rolling::state::State;
+use crate::analytics::signals::entry::{RuleEntry, Scope, any};
 use crate::analytics::signals::pace::Pace;
-use crate::analytics::signals::rule::{Occasion, Rule, RuleEntry, Scope, Verdict, any};
-use crate::analytics::signals::settings::RuleParameter;
+use crate::analytics::signals::parameter::RuleParameter;
+use crate::analytics::signals::rule::{Occasion, Rule, Verdict};
 use crate::domain::insight::{Anomaly, Fact, Severity, SignalKind};
 
 pub const ENTRY: RuleEntry = RuleEntry {

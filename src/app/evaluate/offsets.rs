@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::analytics::across::comparison::{self, Comparison};
+use crate::analytics::across::comparison::Comparison;
+use crate::analytics::across::found;
 use crate::analytics::across::plan::AcrossPlan;
 use crate::analytics::estimators::split_mix::SplitMix;
 use crate::app::evaluate::findings::{Alerts, Found};
@@ -75,13 +76,7 @@ impl Findings {
         self.alerts.mean_delay(self.all())
     }
 
-    fn take(
-        &mut self,
-        shifts: &[Shift],
-        markets: &[Market],
-        found: &[comparison::Found],
-        window: (i64, i64),
-    ) {
+    fn take(&mut self, shifts: &[Shift], markets: &[Market], found: &[found::Found], window: (i64, i64)) {
         let (step, grace) = window;
         let is_in = |shift: &Shift, at: UnixNanos, until: UnixNanos| {
             at >= shift.from && at.0 < until.0.saturating_add(grace * step)
@@ -99,11 +94,11 @@ impl Findings {
             }
         }
         self.alerts.all += found.len() as u64;
-        let is_of = |found: &comparison::Found, shift: &Shift| {
+        let is_of = |found: &found::Found, shift: &Shift| {
             let is_named = found.instrument == markets[shift.market].instrument || markets.len() == 2;
             is_named && is_in(shift, found.divergence.close_at, shift.to)
         };
-        let is_outside = |found: &&comparison::Found| !shifts.iter().any(|shift| is_of(found, shift));
+        let is_outside = |found: &&found::Found| !shifts.iter().any(|shift| is_of(found, shift));
         self.alerts.outside += found.iter().filter(is_outside).count() as u64;
     }
 }
@@ -205,7 +200,7 @@ impl Offsets {
 }
 
 /// What is found with some markets moved: all closes in order of close and market, as live.
-fn compare(plan: &AcrossPlan, markets: &[Market], shifts: &[Shift]) -> Vec<comparison::Found> {
+fn compare(plan: &AcrossPlan, markets: &[Market], shifts: &[Shift]) -> Vec<found::Found> {
     let mut comparison = Comparison::new(plan.clone());
     let mut found = Vec::new();
     for market in markets {

@@ -369,8 +369,8 @@ impl ScoreBoard {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::data_state::DataState;
     use crate::domain::insight::Role;
-    use crate::domain::output::DataState;
     use crate::domain::venue::Venue;
 
     const MINUTE: i64 = 60_000_000_000;

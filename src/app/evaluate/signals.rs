@@ -525,8 +525,8 @@ fn page(tally: &Tally<'_>) -> Page {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::data_state::DataState;
     use crate::domain::insight::{Evidence, InsightId};
-    use crate::domain::output::DataState;
 
     #[test]
     fn hits_and_edges_are_those_of_what_was_said() {

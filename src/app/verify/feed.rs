@@ -152,8 +152,8 @@ impl FeedAudit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::data_state::DataState;
     use crate::domain::insight::{Evidence, InsightId, Severity, Signal, SignalKind};
-    use crate::domain::output::DataState;
     use crate::domain::time::UnixNanos;
     use crate::domain::told::Told;
     use crate::storage::feed_log::log::{FeedLog, FeedLogOptions};

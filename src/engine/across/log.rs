@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use tracing::{info, warn};
 
-use crate::analytics::across::comparison::{Comparison, Found};
+use crate::analytics::across::comparison::Comparison;
+use crate::analytics::across::found::Found;
 use crate::analytics::across::plan::AcrossPlan;
 use crate::domain::closed::Closed;
 use crate::domain::instrument::Instrument;
@@ -19,11 +20,12 @@ use crate::engine::error::EngineError;
 use crate::journal::catch_up::CatchUp;
 use crate::journal::entry::Entry;
 use crate::journal::error::JournalError;
+use crate::journal::options::WriterOptions;
 use crate::journal::retention::{self, Keep};
 use crate::journal::segment::SegmentFile;
 use crate::journal::snapshots::{PartitionState, Snapshots, SymbolState};
 use crate::journal::tail;
-use crate::journal::writer::{Writer, WriterOptions};
+use crate::journal::writer::Writer;
 use crate::runtime::clock;
 
 /// Its one partition.

@@ -15,7 +15,8 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, Sender};
 use tracing::{error, info, warn};
 
-use crate::analytics::across::comparison::{Comparison, Counts, Found};
+use crate::analytics::across::comparison::Comparison;
+use crate::analytics::across::found::{Counts, Found};
 use crate::analytics::across::plan::AcrossPlan;
 use crate::domain::closed::Closed;
 use crate::domain::divergence::Divergence;

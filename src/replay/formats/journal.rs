@@ -219,7 +219,8 @@ mod tests {
     use crate::domain::fields::{price, quantity};
     use crate::domain::time::UnixNanos;
     use crate::domain::venue::IdRule;
-    use crate::journal::writer::{Writer, WriterOptions};
+    use crate::journal::options::WriterOptions;
+    use crate::journal::writer::Writer;
     use crate::replay::merge::{Inputs, Options};
 
     fn trade(id: u64) -> Event {

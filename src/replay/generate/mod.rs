@@ -7,6 +7,7 @@
 
 pub mod conditions;
 pub mod delivery;
+pub mod error;
 pub mod hawkes;
 pub mod label;
 pub mod market;
@@ -26,23 +27,11 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::Serialize;
 
+use crate::replay::generate::error::GenerateError;
 use crate::replay::generate::label::LabelKind;
 use crate::replay::generate::market::Market;
-use crate::replay::generate::parameters::{Parameters, Problem};
+use crate::replay::generate::parameters::Parameters;
 use crate::replay::generate::rows::Rows;
-
-/// Why nothing, or not everything, was generated.
-#[derive(Debug, thiserror::Error)]
-pub enum GenerateError {
-    #[error("parameters cannot be used: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Parameters(Vec<Problem>),
-    #[error("layout {layout} holds one symbol a file and {symbols} are asked for: give a directory")]
-    OneSymbolOnly { layout: &'static str, symbols: usize },
-    #[error("cannot write {}: {error}", path.display())]
-    File { path: PathBuf, error: io::Error },
-    #[error("cannot write: {0}")]
-    Write(#[from] io::Error),
-}
 
 /// What was generated.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

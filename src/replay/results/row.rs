@@ -9,10 +9,11 @@
 use ethnum::U256;
 
 use crate::domain::candle::{Candle, CandleState, Ohlc, Origin};
+use crate::domain::data_state::DataState;
 use crate::domain::decimal::{Amount, Decimal, Price};
 use crate::domain::event::Unfillable;
 use crate::domain::interval::Interval;
-use crate::domain::output::{DataState, Gap, GapId, GapKind, GapState};
+use crate::domain::output::{Gap, GapId, GapKind, GapState};
 use crate::domain::time::UnixNanos;
 use crate::replay::roster::InstrumentIndex;
 

@@ -10,10 +10,11 @@
 
 use crate::analytics::catalogue::Spec;
 use crate::domain::candle::Candle;
+use crate::domain::data_state::DataState;
 use crate::domain::decimal::Amount;
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
-use crate::domain::output::{DataState, Gap};
+use crate::domain::output::Gap;
 use crate::domain::time::UnixNanos;
 
 pub const CANDLES_HEADER: &str = "venue,symbol,interval,open_time,close_time,open,high,low,close,volume,\

@@ -411,10 +411,9 @@ mod tests {
     use crate::analytics::catalogue::Spec;
     use crate::analytics::indicator_set::IndicatorPlan;
     use crate::domain::candle::{Candle, CandleState, Ohlc, Origin};
+    use crate::domain::data_state::DataState;
     use crate::domain::decimal::{Price, QuoteVolume, Volume};
-    use crate::domain::output::{
-        DataState, Gap, GapId, GapKind, GapState, IndicatorSnapshot, Output, OutputSink,
-    };
+    use crate::domain::output::{Gap, GapId, GapKind, GapState, IndicatorSnapshot, Output, OutputSink};
     use crate::domain::venue::IdRule;
 
     const SECOND: i64 = 1_000_000_000;

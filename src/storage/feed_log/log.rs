@@ -3,7 +3,6 @@
 //! Records are gathered and written together; once `commit` has returned they survive a kill of the
 //! process. A commit that failed can be tried again: nothing of it is lost, and nothing is doubled.
 
-use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -16,6 +15,7 @@ use tracing::{error, warn};
 use crate::domain::output::Position;
 use crate::runtime::sink::Barrier;
 use crate::storage::feed_log::error::FeedLogError;
+use crate::storage::feed_log::index::{Index, Segment};
 use crate::storage::feed_log::numbers::{self, Numbers, Reserved};
 use crate::storage::feed_log::reader::FeedLogReader;
 use crate::storage::feed_log::record::{END, HOLE, Record};
@@ -34,23 +34,6 @@ impl Default for FeedLogOptions {
     fn default() -> Self {
         Self { keep_bytes: 1 << 30, segment_bytes: 16 << 20 }
     }
-}
-
-/// What can be read: shared with the readers.
-#[derive(Debug, Default)]
-pub(super) struct Index {
-    pub segments: VecDeque<Segment>,
-    /// Highest number that may have been in a segment that is gone; 0 while none is.
-    pub dropped_through: u64,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct Segment {
-    pub first_seq: u64,
-    /// No number above it is in the segment.
-    pub last_seq: u64,
-    /// Readable bytes.
-    pub bytes: u64,
 }
 
 /// More segments than this are not kept, however small: each is a file.

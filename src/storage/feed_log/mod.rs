@@ -5,6 +5,7 @@
 
 pub mod contents;
 pub mod error;
+mod index;
 pub mod log;
 mod numbers;
 pub mod reader;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::domain::output::Position;
 use crate::storage::feed_log::error::FeedLogError;
-use crate::storage::feed_log::log::Index;
+use crate::storage::feed_log::index::Index;
 use crate::storage::feed_log::record::{END, Front, HOLE, MARKS, Record, front};
 use crate::storage::feed_log::segment;
 

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rusqlite::params;
 
 use crate::domain::candle::{Candle, CandleState, Ohlc, Origin};
+use crate::domain::data_state::DataState;
 use crate::domain::decimal::{Amount, Price};
 use crate::domain::interval::Interval;
-use crate::domain::output::DataState;
 use crate::domain::shape::IndicatorRow;
 use crate::domain::time::UnixNanos;
 use crate::domain::told::Told;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::domain::candle::{Candle, CandleState, Ohlc, Origin};
+use crate::domain::data_state::DataState;
 use crate::domain::decimal::{Price, QuoteVolume, Volume};
 use crate::domain::event::Unfillable;
 use crate::domain::insight::{
     Evidence, Fact, Forecast, InsightId, Outcome, Role, Severity, Signal, SignalKind, Target,
 };
-use crate::domain::output::{DataState, Gap, GapId, GapKind, GapState, Position};
+use crate::domain::output::{Gap, GapId, GapKind, GapState, Position};
 use crate::domain::time::UnixNanos;
 use crate::domain::told::{IndicatorValues, Roster, Told, Watch};
 use crate::runtime::clock::Mono;

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 
 use tracing::warn;
 
+use crate::domain::data_state::DataState;
 use crate::domain::insight::{Forecast, InsightId, Role, Target};
-use crate::domain::output::DataState;
 use crate::domain::time::UnixNanos;
 use crate::storage::error::StorageError;
 

@@ -1,48 +1,43 @@
-//! How a rule is set: its severity and its numbers, checked against what its entry allows.
+//! A member of the family: how the catalogue knows a rule, and how somebody set it.
+//!
+//! Both in one file, as neither can be said without the other: an entry checks and builds what is set, and what is
+//! set is the numbers that an entry allows.
 
 use std::fmt::Write;
 
-use crate::analytics::signals::rule::RuleEntry;
-use crate::domain::insight::Severity;
+use crate::analytics::signals::parameter::RuleParameter;
+use crate::analytics::signals::rule::Rule;
+use crate::domain::insight::{Severity, SignalKind};
 
-/// A number by which a rule can be tuned.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct RuleParameter {
-    /// Lower-case: `cooldown`.
-    pub name: &'static str,
-    /// What it is, with its unit; a fragment for people.
-    pub summary: &'static str,
-    pub default: f64,
-    pub min: f64,
-    pub max: f64,
-    /// Whether only whole numbers are allowed.
-    pub whole: bool,
+/// What a rule is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The candles of one interval: one rule each.
+    Interval,
+    /// Gaps, status, divergences: one rule an instrument.
+    Instrument,
 }
 
-impl RuleParameter {
-    /// Candles from one telling to the next, at least.
-    pub const fn cooldown(default: u32) -> Self {
-        Self::count("cooldown", "candles from one signal to the next, at least", default, 0)
-    }
+/// A member of the family: the one line by which the catalogue knows it.
+pub struct RuleEntry {
+    /// Lower-case: `volume_burst`.
+    pub name: &'static str,
+    pub kind: SignalKind,
+    /// One sentence for people.
+    pub summary: &'static str,
+    pub scope: Scope,
+    /// Of what it tells, unless it is set otherwise.
+    pub severity: Severity,
+    /// Besides the severity.
+    pub parameters: &'static [RuleParameter],
+    /// What its parameters must be to each other; a fragment that says what is allowed.
+    pub check: fn(&RuleSettings) -> Result<(), &'static str>,
+    pub build: fn(&RuleSettings) -> Box<dyn Rule>,
+}
 
-    /// Candles after which something that went on counts as over, or has come to stay.
-    pub const fn hysteresis(default: u32) -> Self {
-        Self::count("hysteresis", "candles in a row until a change counts", default, 1)
-    }
-
-    /// A whole number, at most 10,000.
-    pub const fn count(name: &'static str, summary: &'static str, default: u32, min: u32) -> Self {
-        Self { name, summary, default: default as f64, min: min as f64, max: 10_000.0, whole: true }
-    }
-
-    pub const fn number(name: &'static str, summary: &'static str, default: f64, min: f64, max: f64) -> Self {
-        Self { name, summary, default, min, max, whole: false }
-    }
-
-    /// Whether the rule can work with it.
-    pub fn allows(&self, value: f64) -> bool {
-        (self.min..=self.max).contains(&value) && (!self.whole || value.trunc() == value)
-    }
+/// For `check` where each parameter stands for itself.
+pub fn any(_: &RuleSettings) -> Result<(), &'static str> {
+    Ok(())
 }
 
 /// One rule as it is set.
