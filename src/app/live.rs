@@ -1,27 +1,14 @@
 //! `tapewatch run`: the service, put together.
 //!
-//! How a room plugs in: [`plug`] is the one place. It gets the [`Ground`] (configuration, roster, metrics,
-//! latency, health, clocks, quarantine, data directory) and fills [`Parts`]:
-//!
-//! * `parts.sinks`: whoever listens to what is told, `Arc<dyn Sink>`: store, database, outbox, board, feed,
-//!   gap repair. They exist before the first symbol, and get what a restart computes again.
-//! * `parts.connections`: closures that run once on each shard's thread, when its symbols are up, and get its
-//!   `ShardDoor`: the shard's `Rc<dyn Intake>`, its instruments, and the signal to end. What they start
-//!   (`actix_rt::spawn`, actors) lives on that thread. They end when `stopping` turns true, and drop the intake.
-//! * `parts.servers`: futures that run on the main thread's system until the process stops; each gets a
-//!   `watch::Receiver<bool>` that turns true when it has to end. They start last and end first.
-//! * `parts.keepers`: whatever must live until after the sinks have drained; dropped last, in order.
+//! How a room plugs in, `parts.rs` says; [`plug`] is the one place.
 //!
 //! Start: sinks, symbols, routers, connections, servers. Stop: SIGTERM or SIGINT ends servers and
 //! connections, inboxes are worked off, sinks reach their barrier, the journal is synced, exit 0; a second
 //! signal ends the process at once, the journal written out.
 
-use std::any::Any;
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::num::NonZero;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -40,17 +27,16 @@ use crate::api::state::Api;
 use crate::app::config::Config;
 use crate::app::logging;
 use crate::app::outcome::Failure;
+use crate::app::parts::{Ground, Parts};
 use crate::app::watching;
-use crate::domain::told::Roster;
 use crate::domain::venue::Venue;
-use crate::engine::assembly::{Connect, Opened, Plan, Tools};
+use crate::engine::assembly::{Opened, Plan, Tools};
 use crate::engine::data_dir::DataDir;
 use crate::engine::error::EngineError;
 use crate::engine::quarantine::QuarantineFile;
 use crate::runtime::health::Health;
 use crate::runtime::latency::Latency;
 use crate::runtime::metrics::Metrics;
-use crate::runtime::sink::Sink;
 use crate::runtime::venue_clock::VenueClock;
 use crate::storage::embedded::sink::Embedded;
 use crate::storage::history::History;
@@ -64,29 +50,6 @@ pub struct RunArguments {
     /// Tell what every forecaster says, not the mixtures alone
     #[arg(long)]
     all_models: bool,
-}
-
-/// What every room may build on.
-pub struct Ground<'a> {
-    pub config: &'a Config,
-    /// Ours alone; a room keeps its files in a folder of its own name.
-    pub data_dir: PathBuf,
-    pub roster: Roster,
-    pub tools: Tools,
-    /// Threads with an arbiter each.
-    pub shards: usize,
-}
-
-/// Runs on the main thread until it is told to end.
-pub type Server = Box<dyn FnOnce(watch::Receiver<bool>) -> Pin<Box<dyn Future<Output = ()>>>>;
-
-/// What the rooms have plugged in.
-#[derive(Default)]
-pub struct Parts {
-    pub sinks: Vec<Arc<dyn Sink>>,
-    pub connections: Vec<Connect>,
-    pub servers: Vec<Server>,
-    pub keepers: Vec<Box<dyn Any>>,
 }
 
 /// Each room's lines; order is the order of starting.

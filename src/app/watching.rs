@@ -6,8 +6,8 @@ use std::thread::JoinHandle;
 
 use tokio::sync::watch;
 
-use crate::app::live::{Ground, Parts};
 use crate::app::outcome::Failure;
+use crate::app::parts::{Ground, Parts};
 use crate::engine::assembly::ShardDoor;
 use crate::venues::desk::VenueTools;
 use crate::venues::error::VenuesError;

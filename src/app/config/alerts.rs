@@ -7,7 +7,7 @@ use std::time::Duration;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::alerts::config::{AlertConfig, ChannelConfig, RouteConfig};
-use crate::app::config::{read_duration, read_word};
+use crate::app::config::reading;
 use crate::app::layers::{Layers, Origin};
 use crate::domain::insight::{Severity, SignalKind};
 use crate::domain::instrument::Instrument;
@@ -65,7 +65,7 @@ fn read_channel(layers: &mut Layers, table: &str) -> Option<ChannelConfig> {
         layers.complain(&kind_key, "is missing; allowed are slack, webhook, log");
     }
     let words = [("slack", Kind::Slack), ("webhook", Kind::Webhook), ("log", Kind::Log)];
-    let kind = read_word(layers, &kind_key, &words);
+    let kind = reading::word(layers, &kind_key, &words);
     let url = read_channel_url(layers, table, matches!(kind, Some(Kind::Slack | Kind::Webhook)));
     let secret = read_secret(layers, &format!("{table}.secret"), &format!("{table}.secret_file"));
     if matches!(kind, Some(Kind::Slack | Kind::Log)) && secret.is_some() {
@@ -161,9 +161,9 @@ fn read_route(layers: &mut Layers, table: &str, known: &BTreeSet<String>) -> Opt
         }
     }
     let words = Severity::ALL.map(|severity| (severity.name(), severity));
-    let min_severity = read_word(layers, &key("min_severity"), &words).unwrap_or(Severity::Warning);
+    let min_severity = reading::word(layers, &key("min_severity"), &words).unwrap_or(Severity::Warning);
     let cooldown = if layers.get(&key("cooldown")).is_some() {
-        read_duration(layers, &key("cooldown"), Duration::ZERO, COOLDOWN_MAX)
+        reading::duration(layers, &key("cooldown"), Duration::ZERO, COOLDOWN_MAX)
     } else {
         Some(RouteConfig::COOLDOWN)
     };

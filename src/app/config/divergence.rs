@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::analytics::across::plan::AcrossPlan;
-use crate::app::config::read_duration;
+use crate::app::config::reading;
 use crate::app::layers::Layers;
 use crate::app::quantity;
 use crate::domain::instrument::Instrument;
@@ -26,7 +26,7 @@ pub fn read(
     alerts_per_day: u32,
 ) -> Option<Option<AcrossPlan>> {
     let interval = read_interval(layers, engine, models);
-    let patience = read_duration(layers, PATIENCE, Duration::ZERO, PATIENCE_MAX);
+    let patience = reading::duration(layers, PATIENCE, Duration::ZERO, PATIENCE_MAX);
     let quotes = read_quotes(layers);
     let (interval, patience, quotes) = (interval?, patience?, quotes?);
     let patience_nanos = i64::try_from(patience.as_nanos()).expect("patience is at most a day");

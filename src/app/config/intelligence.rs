@@ -16,7 +16,7 @@ use crate::analytics::forecast::mixing::Mixing;
 use crate::analytics::intelligence::IntelligencePlan;
 use crate::analytics::signals::RULES;
 use crate::analytics::signals::entry::{RuleEntry, RuleSettings};
-use crate::app::config::{divergence, read_word};
+use crate::app::config::{divergence, reading};
 use crate::app::layers::{Layers, Origin};
 use crate::domain::insight::Severity;
 use crate::domain::interval::Interval;
@@ -173,7 +173,7 @@ fn read_rule(layers: &mut Layers, entry: &'static RuleEntry) -> RuleSettings {
     let before = layers.problems().len();
     let key = |name: &str| format!("intelligence.rules.{}.{name}", entry.name);
     let severities = Severity::ALL.map(|severity| (severity.name(), severity));
-    if let Some(severity) = read_word(layers, &key("severity"), &severities) {
+    if let Some(severity) = reading::word(layers, &key("severity"), &severities) {
         settings.severity = severity;
     }
     let mut given = None;

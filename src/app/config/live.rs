@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::app::config::read_duration;
+use crate::app::config::reading;
 use crate::app::layers::Layers;
 use crate::engine::config::LiveConfig;
 
@@ -15,9 +15,9 @@ const INBOX_MAX: u64 = 1 << 20;
 /// `None` where something is wrong; it has been complained about.
 pub fn read(layers: &mut Layers) -> Option<LiveConfig> {
     let seconds = Duration::from_secs;
-    let drain_deadline = read_duration(layers, "engine.drain_deadline", seconds(1), seconds(600));
-    let snapshot_interval = read_duration(layers, "engine.snapshot_interval", seconds(1), seconds(3_600));
-    let sync_interval = read_duration(layers, "journal.sync", Duration::from_millis(1), seconds(60));
+    let drain_deadline = reading::duration(layers, "engine.drain_deadline", seconds(1), seconds(600));
+    let snapshot_interval = reading::duration(layers, "engine.snapshot_interval", seconds(1), seconds(3_600));
+    let sync_interval = reading::duration(layers, "journal.sync", Duration::from_millis(1), seconds(60));
     let inbox_capacity = layers.whole("engine.inbox_capacity", INBOX_MAX).and_then(|capacity| {
         if capacity >= INBOX_MIN {
             return Some(capacity as usize);

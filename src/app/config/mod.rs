@@ -6,6 +6,7 @@
 
 mod divergence;
 mod intelligence;
+mod reading;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -402,9 +403,9 @@ fn read_data_dir(layers: &mut Layers) -> Option<PathBuf> {
 
 fn read_engine(layers: &mut Layers) -> Option<EngineConfig> {
     let shards = layers.whole("engine.shards", SHARDS_MAX).map(|n| (n > 0).then_some(n as usize));
-    let grace = read_duration(layers, "engine.grace", Duration::ZERO, GRACE_MAX);
-    let intervals = read_items(layers, "engine.intervals", |text| text.parse::<Interval>());
-    let indicators = read_items(layers, "engine.indicators", Spec::parse);
+    let grace = reading::duration(layers, "engine.grace", Duration::ZERO, GRACE_MAX);
+    let intervals = reading::items(layers, "engine.intervals", |text| text.parse::<Interval>());
+    let indicators = reading::items(layers, "engine.indicators", Spec::parse);
     let intervals = intervals.and_then(|mut intervals| {
         intervals.sort_unstable();
         intervals.dedup();
@@ -454,7 +455,7 @@ fn read_venue(layers: &mut Layers, name: &str) -> Option<VenueConfig> {
 
     let symbols = key("symbols");
     let instruments = if layers.get(&symbols).is_some() {
-        let items = read_items(layers, &symbols, |text| Instrument::new(venue.clone(), text));
+        let items = reading::items(layers, &symbols, |text| Instrument::new(venue.clone(), text));
         if items.as_ref().is_some_and(Vec::is_empty) {
             layers.complain(&symbols, "must name at least one symbol, BASE-QUOTE");
         }
@@ -464,10 +465,11 @@ fn read_venue(layers: &mut Layers, name: &str) -> Option<VenueConfig> {
         None
     };
     let mode =
-        read_word(layers, &key("mode"), &[("ws", Mode::Ws), ("rest", Mode::Rest), ("both", Mode::Both)]);
-    let ws_url = read_url(layers, &key("ws_url"), &["wss://", "ws://"]);
-    let rest_url = read_url(layers, &key("rest_url"), &["https://", "http://"]);
-    let feed = read_word(layers, &key("feed"), &[("advanced", Feed::Advanced), ("exchange", Feed::Exchange)]);
+        reading::word(layers, &key("mode"), &[("ws", Mode::Ws), ("rest", Mode::Rest), ("both", Mode::Both)]);
+    let ws_url = reading::url(layers, &key("ws_url"), &["wss://", "ws://"]);
+    let rest_url = reading::url(layers, &key("rest_url"), &["https://", "http://"]);
+    let feed =
+        reading::word(layers, &key("feed"), &[("advanced", Feed::Advanced), ("exchange", Feed::Exchange)]);
     if name != "coinbase" && layers.get(&key("feed")).is_some() {
         layers.complain(&key("feed"), "only coinbase has a choice of feeds");
     }
@@ -478,7 +480,7 @@ fn read_venue(layers: &mut Layers, name: &str) -> Option<VenueConfig> {
 }
 
 fn read_journal(layers: &mut Layers) -> Option<JournalConfig> {
-    let keep = read_duration(layers, "journal.keep", KEEP_MIN, Duration::MAX);
+    let keep = reading::duration(layers, "journal.keep", KEEP_MIN, Duration::MAX);
     let keep_bytes = layers.text("journal.keep_bytes").and_then(|text| match quantity::parse_bytes(&text) {
         Ok(bytes) if bytes >= KEEP_BYTES_MIN => Some(bytes),
         Ok(_) => {
@@ -495,76 +497,10 @@ fn read_journal(layers: &mut Layers) -> Option<JournalConfig> {
 }
 
 fn read_log(layers: &mut Layers) -> Option<LogConfig> {
-    let is_json = read_word(layers, "log.format", &[("pretty", false), ("json", true)]);
+    let is_json = reading::word(layers, "log.format", &[("pretty", false), ("json", true)]);
     let levels = [Level::Error, Level::Warn, Level::Info, Level::Debug, Level::Trace];
-    let level = read_word(layers, "log.level", &levels.map(|level| (level.name(), level)));
+    let level = reading::word(layers, "log.level", &levels.map(|level| (level.name(), level)));
     Some(LogConfig { is_json: is_json?, level: level? })
-}
-
-fn read_duration(layers: &mut Layers, key: &str, min: Duration, max: Duration) -> Option<Duration> {
-    let text = layers.text(key)?;
-    match quantity::parse_duration(&text) {
-        Ok(duration) if duration < min => {
-            layers.complain(key, format!("must be at least {}", quantity::print_duration(min)));
-            None
-        }
-        Ok(duration) if duration > max => {
-            layers.complain(key, format!("must be at most {}", quantity::print_duration(max)));
-            None
-        }
-        Ok(duration) => Some(duration),
-        Err(error) => {
-            layers.complain(key, error.to_string());
-            None
-        }
-    }
-}
-
-/// The items of a list; each that cannot be read is complained about.
-fn read_items<T, E: fmt::Display>(
-    layers: &mut Layers,
-    key: &str,
-    read: impl Fn(&str) -> Result<T, E>,
-) -> Option<Vec<T>> {
-    let texts = layers.list(key)?;
-    let mut items = Some(Vec::with_capacity(texts.len()));
-    for text in texts {
-        match read(&text) {
-            Ok(item) => {
-                if let Some(items) = &mut items {
-                    items.push(item);
-                }
-            }
-            Err(error) => {
-                layers.complain(key, error.to_string());
-                items = None;
-            }
-        }
-    }
-    items
-}
-
-/// One of a few words; `None` where the key is absent, or is complained about.
-fn read_word<T: Copy>(layers: &mut Layers, key: &str, words: &[(&str, T)]) -> Option<T> {
-    layers.get(key)?;
-    let text = layers.text(key)?;
-    let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
-    if found.is_none() {
-        let allowed: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-        layers.complain(key, format!("must be one of {}", allowed.join(", ")));
-    }
-    found
-}
-
-fn read_url(layers: &mut Layers, key: &str, schemes: &[&str]) -> Option<String> {
-    layers.get(key)?;
-    let text = layers.text(key)?;
-    let host = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
-    if host.is_none_or(|host| host.is_empty() || host.contains(char::is_whitespace)) {
-        layers.complain(key, format!("must begin with {} and name a host", schemes.join(" or ")));
-        return None;
-    }
-    Some(text)
 }
 
 /// What is printed of a file that is no configuration at all.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use crate::app::config::{read_duration, read_word};
+use crate::app::config::reading;
 use crate::app::layers::Layers;
 use crate::app::quantity;
 use crate::storage::config::{EmbeddedConfig, PartitionBy, QuestDbConfig, StorageConfig};
@@ -34,7 +34,7 @@ pub fn read(layers: &mut Layers) -> Option<StorageConfig> {
 
 fn read_embedded(layers: &mut Layers) -> Option<EmbeddedConfig> {
     let enabled = layers.boolean("storage.embedded.enabled");
-    let keep = read_duration(layers, "storage.embedded.keep", EmbeddedConfig::KEEP_MIN, Duration::MAX);
+    let keep = reading::duration(layers, "storage.embedded.keep", EmbeddedConfig::KEEP_MIN, Duration::MAX);
     Some(EmbeddedConfig { enabled: enabled?, keep: keep? })
 }
 
@@ -42,7 +42,7 @@ fn read_questdb(layers: &mut Layers) -> Option<QuestDbConfig> {
     let enabled = layers.boolean("storage.questdb.enabled");
     let http_address = read_address(layers);
     let words = PartitionBy::ALL.map(|by| (by.name(), by));
-    let partition_by = read_word(layers, "storage.questdb.partition_by", &words);
+    let partition_by = reading::word(layers, "storage.questdb.partition_by", &words);
     let keep = partition_by.and_then(|by| read_keep(layers, by));
     let login = read_login(layers);
     let spool_bytes = read_spool_bytes(layers);
@@ -74,7 +74,7 @@ fn read_address(layers: &mut Layers) -> Option<String> {
 /// `Some(None)`: rows stay.
 fn read_keep(layers: &mut Layers, by: PartitionBy) -> Option<Option<Duration>> {
     const KEY: &str = "storage.questdb.keep";
-    let keep = read_duration(layers, KEY, Duration::ZERO, Duration::from_secs(100 * 365 * 86_400))?;
+    let keep = reading::duration(layers, KEY, Duration::ZERO, Duration::from_secs(100 * 365 * 86_400))?;
     if keep.is_zero() {
         return Some(None);
     }

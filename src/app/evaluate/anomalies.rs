@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use crate::app::evaluate::destinations::Destinations;
 use crate::app::evaluate::injected::{self, InjectArguments};
 use crate::app::evaluate::labelled;
 use crate::app::outcome::Failure;
@@ -24,13 +25,6 @@ pub struct AnomaliesArguments {
     /// The figures as one JSON object
     #[arg(long)]
     json: bool,
-}
-
-/// Where results go.
-pub struct Destinations<'a> {
-    pub out: Option<&'a PathBuf>,
-    pub report: Option<&'a PathBuf>,
-    pub json: bool,
 }
 
 pub fn anomalies(arguments: &AnomaliesArguments) -> Result<(), Failure> {

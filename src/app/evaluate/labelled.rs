@@ -10,9 +10,9 @@ use serde_json::{Map, Value, json};
 
 use crate::analytics::anomaly::SERIES_DETECTORS;
 use crate::analytics::anomaly::series::{SeriesDetector, SeriesEntry};
-use crate::app::evaluate::anomalies::Destinations;
 use crate::app::evaluate::chart::{self, Better, Mark as Dot};
 use crate::app::evaluate::corpus::{Corpus, LabelledSeries};
+use crate::app::evaluate::destinations::Destinations;
 use crate::app::evaluate::nab::{self, Mark, PROFILES, Scored};
 use crate::app::evaluate::page::Page;
 use crate::app::evaluate::recordings::{WholeFile, aligned, make_directory, number};

@@ -6,6 +6,7 @@
 pub mod anomalies;
 pub mod chart;
 pub mod corpus;
+pub mod destinations;
 pub mod findings;
 pub mod forecasts;
 pub mod injected;

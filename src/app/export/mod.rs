@@ -4,14 +4,18 @@
 //! Rows come in the order in which they are stored. A file appears under its name once it is
 //! whole, or not at all.
 
-use std::borrow::Cow;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+mod out;
+mod results;
+mod store;
+mod wanted;
+
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use crate::app::export_store;
+use crate::app::export::out::{Format, Out, text_of};
+use crate::app::export::wanted::Wanted;
 use crate::app::inputs;
 use crate::app::outcome::Failure;
 use crate::domain::candle::Ohlc;
@@ -23,10 +27,7 @@ use crate::journal::entry::Entry;
 use crate::journal::reader::{Reader, Tail};
 use crate::replay::results::directory::{CANDLES, INDICATORS};
 use crate::replay::results::text::{CANDLES_HEADER, INDICATORS_HEADER};
-use crate::replay::table::csv::{self, CsvTable};
-use crate::replay::table::jsonl::JsonTable;
-use crate::replay::table::parquet::ParquetTable;
-use crate::replay::table::{Column, Kind, TableError, TableSink};
+use crate::replay::table::{Column, Kind};
 use crate::runtime::progress::Progress;
 use crate::storage::embedded::schema;
 
@@ -56,13 +57,6 @@ pub struct ExportArguments {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Csv,
-    Jsonl,
-    Parquet,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Table {
     /// Trades of a journal, backfilled ones included
     Trades,
@@ -72,23 +66,6 @@ enum Table {
     Indicators,
     /// Signals of a store
     Signals,
-}
-
-/// What is written of a source, and what is left out.
-pub(super) struct Wanted<'a> {
-    instruments: &'a [Instrument],
-    pub from: Option<UnixNanos>,
-    pub until: Option<UnixNanos>,
-}
-
-impl Wanted<'_> {
-    pub fn instrument(&self, instrument: &Instrument) -> bool {
-        self.instruments.is_empty() || self.instruments.contains(instrument)
-    }
-
-    fn at(&self, at: UnixNanos) -> bool {
-        self.from.is_none_or(|from| at >= from) && self.until.is_none_or(|until| at < until)
-    }
 }
 
 /// Where the rows come from.
@@ -128,9 +105,6 @@ const READY_CANDLE_COLUMNS: [Column; 13] = [
     Column::new("origin", Kind::Text),
 ];
 
-/// A line of our own results is never longer.
-const LINE_BYTES_MAX: u64 = 1 << 16;
-
 pub fn export(arguments: &ExportArguments) -> Result<(), Failure> {
     let source = Source::of(&arguments.input)?;
     let table = arguments.table.unwrap_or(match source {
@@ -152,13 +126,13 @@ pub fn export(arguments: &ExportArguments) -> Result<(), Failure> {
     let (columns, file) = match (&source, table) {
         (Source::Journal(_), Table::Trades) => (TRADE_COLUMNS.to_vec(), None),
         (Source::Journal(_), Table::Candles) => (READY_CANDLE_COLUMNS.to_vec(), None),
-        (Source::Results(dir), Table::Candles) => (result_columns(CANDLES_HEADER), Some(dir.join(CANDLES))),
+        (Source::Results(dir), Table::Candles) => (results::columns(CANDLES_HEADER), Some(dir.join(CANDLES))),
         (Source::Results(dir), Table::Indicators) => {
-            (result_columns(INDICATORS_HEADER), Some(dir.join(INDICATORS)))
+            (results::columns(INDICATORS_HEADER), Some(dir.join(INDICATORS)))
         }
-        (Source::Store(_), Table::Signals) => (export_store::SIGNAL_COLUMNS.to_vec(), None),
-        (Source::Store(_), Table::Indicators) => (result_columns(INDICATORS_HEADER), None),
-        (Source::Store(_), _) => (result_columns(CANDLES_HEADER), None),
+        (Source::Store(_), Table::Signals) => (store::SIGNAL_COLUMNS.to_vec(), None),
+        (Source::Store(_), Table::Indicators) => (results::columns(INDICATORS_HEADER), None),
+        (Source::Store(_), _) => (results::columns(CANDLES_HEADER), None),
         (Source::Journal(path), Table::Indicators | Table::Signals) => {
             let message = format!(
                 "{}: a journal holds trades and candles, no indicators or signals (no store is there)",
@@ -177,11 +151,11 @@ pub fn export(arguments: &ExportArguments) -> Result<(), Failure> {
 
     let mut out = Out::new(arguments.to.as_deref(), format, &columns);
     match (source, file) {
-        (Source::Results(_), Some(file)) => copy_results(&file, &columns, &wanted, &mut out)?,
+        (Source::Results(_), Some(file)) => results::copy(&file, &columns, &wanted, &mut out)?,
         (Source::Store(dir), _) => match table {
-            Table::Indicators => export_store::indicators(&dir, &wanted, &mut out)?,
-            Table::Signals => export_store::signals(&dir, &wanted, &mut out)?,
-            Table::Candles | Table::Trades => export_store::candles(&dir, &wanted, &mut out)?,
+            Table::Indicators => store::indicators(&dir, &wanted, &mut out)?,
+            Table::Signals => store::signals(&dir, &wanted, &mut out)?,
+            Table::Candles | Table::Trades => store::candles(&dir, &wanted, &mut out)?,
         },
         (Source::Journal(path) | Source::Results(path), _) => copy_journal(&path, table, &wanted, &mut out)?,
     }
@@ -231,100 +205,6 @@ fn choose_format(format: Option<Format>, to: Option<&Path>) -> Result<Format, Fa
         (None, Some(path)) => {
             let place = path.display();
             Err(Failure::refused(format!("--to {place}: ends in none of .csv .jsonl .parquet: say --format")))
-        }
-    }
-}
-
-/// The columns that a header of ours names.
-fn result_columns(header: &'static str) -> Vec<Column> {
-    let kind = |name: &str| match name {
-        "open_time" | "close_time" => Kind::Time,
-        "open" | "high" | "low" | "close" | "vwap" => Kind::Decimal,
-        "volume" | "quote_volume" | "taker_buy_volume" | "taker_buy_quote_volume" => Kind::Decimal,
-        "trade_count" | "revision" => Kind::Whole,
-        "value" => Kind::Statistic,
-        _ => Kind::Text,
-    };
-    header.trim_end().split(',').map(|name| Column::new(name, kind(name))).collect()
-}
-
-/// Where the rows go. Opened by the first of them: what is refused before leaves nothing.
-pub(super) struct Out<'a> {
-    to: Option<&'a Path>,
-    format: Format,
-    columns: &'a [Column],
-    table: Option<Box<dyn TableSink>>,
-    /// The name that the file has until it is whole.
-    waiting: Option<PathBuf>,
-    rows: u64,
-}
-
-impl<'a> Out<'a> {
-    fn new(to: Option<&'a Path>, format: Format, columns: &'a [Column]) -> Self {
-        Self { to, format, columns, table: None, waiting: None, rows: 0 }
-    }
-
-    fn table(&mut self) -> Result<&mut dyn TableSink, Failure> {
-        if self.table.is_none() {
-            self.table = Some(self.open()?);
-        }
-        Ok(self.table.as_deref_mut().expect("opened above"))
-    }
-
-    fn open(&mut self) -> Result<Box<dyn TableSink>, Failure> {
-        let target: Box<dyn Write + Send> = match self.to {
-            None => Box::new(io::stdout()),
-            Some(path) => {
-                let mut waiting = path.as_os_str().to_owned();
-                waiting.push(".tmp");
-                let waiting = PathBuf::from(waiting);
-                let file = File::create(&waiting).map_err(|error| {
-                    Failure::failed(format!("failed to create {}: {error}", waiting.display()))
-                })?;
-                self.waiting = Some(waiting);
-                Box::new(file)
-            }
-        };
-        let target = BufWriter::new(target);
-        let table: Result<Box<dyn TableSink>, TableError> = match self.format {
-            Format::Csv => CsvTable::new(target, self.columns).map(|table| Box::new(table) as _),
-            Format::Jsonl => Ok(Box::new(JsonTable::new(target, self.columns))),
-            Format::Parquet => ParquetTable::new(target, self.columns).map(|table| Box::new(table) as _),
-        };
-        table.map_err(Failure::failed)
-    }
-
-    /// `Ok(false)`: the reader at the other end of standard output has seen enough.
-    pub fn row(&mut self, cells: &[&str]) -> Result<bool, Failure> {
-        self.rows += 1;
-        match self.table()?.row(cells) {
-            Ok(()) => Ok(true),
-            Err(TableError::Io(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-            Err(error) => Err(Failure::failed(format!("row {}: {error}", self.rows))),
-        }
-    }
-
-    /// No rows are a table too.
-    fn finish(mut self) -> Result<(), Failure> {
-        self.table()?;
-        match self.table.take().map(TableSink::finish) {
-            Some(Err(TableError::Io(error))) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
-            Some(Err(error)) => return Err(Failure::failed(error)),
-            _ => {}
-        }
-        if let (Some(waiting), Some(path)) = (self.waiting.take(), self.to) {
-            fs::rename(&waiting, path)
-                .map_err(|error| Failure::failed(format!("failed to name {}: {error}", path.display())))?;
-            let _ = writeln!(io::stderr().lock(), "{}: {} rows", path.display(), self.rows);
-        }
-        Ok(())
-    }
-}
-
-impl Drop for Out<'_> {
-    fn drop(&mut self) {
-        if let Some(waiting) = &self.waiting {
-            let _ = fs::remove_file(waiting);
         }
     }
 }
@@ -398,75 +278,6 @@ fn candle_row(instrument: &Instrument, candle: &ReadyCandle, out: &mut Out<'_>) 
         &text_of(candle.taker_buy_volume),
         candle.origin.name(),
     ])
-}
-
-pub(super) fn text_of(value: Option<impl ToString>) -> String {
-    value.map_or_else(String::new, |value| value.to_string())
-}
-
-fn copy_results(
-    path: &Path,
-    columns: &[Column],
-    wanted: &Wanted<'_>,
-    out: &mut Out<'_>,
-) -> Result<(), Failure> {
-    let place = path.display();
-    let refused = |line: u64, what: &str| Failure::Refused(format!("{place}:{line}: {what}"));
-    let file = File::open(path).map_err(|error| Failure::refused(format!("{place}: {error}")))?;
-    let bytes_total = file.metadata().map(|metadata| metadata.len()).ok();
-    let progress = Progress::new("export", bytes_total);
-    let mut reader = BufReader::new(file);
-    let (mut text, mut line) = (String::new(), 0);
-    // The instrument of the row before, and whether it is wanted: rows of one stand together.
-    let mut last: Option<(Instrument, bool)> = None;
-    loop {
-        text.clear();
-        line += 1;
-        let bytes = (&mut reader)
-            .take(LINE_BYTES_MAX)
-            .read_line(&mut text)
-            .map_err(|error| Failure::failed(format!("{place}:{line}: cannot be read: {error}")))?;
-        if bytes == 0 {
-            break;
-        }
-        progress.advance(bytes as u64);
-        let Some(row) = text.strip_suffix('\n') else {
-            return Err(refused(line, "the line has no end: the file is cut, or no result of ours"));
-        };
-        if line == 1 {
-            let names: Vec<_> = columns.iter().map(|column| column.name).collect();
-            if row != names.join(",") {
-                return Err(refused(line, &format!("the header is not {}", names.join(","))));
-            }
-            continue;
-        }
-        let mut fields: Vec<Cow<'_, str>> = Vec::with_capacity(columns.len());
-        if csv::fields(row, &mut fields).is_none() || fields.len() != columns.len() {
-            return Err(refused(line, &format!("is not a row of {} fields", columns.len())));
-        }
-        let is_same = last.as_ref().is_some_and(|(instrument, _)| {
-            instrument.venue().name() == fields[0] && instrument.symbol() == fields[1]
-        });
-        if !is_same {
-            let instrument: Instrument = format!("{}:{}", fields[0], fields[1])
-                .parse()
-                .map_err(|error| refused(line, &format!("{error}")))?;
-            let is_wanted = wanted.instrument(&instrument);
-            last = Some((instrument, is_wanted));
-        }
-        let open_at = UnixNanos::parse_iso(fields[3].as_bytes())
-            .map_err(|error| refused(line, &format!("open_time {:?} {error}", fields[3])))?;
-        if last.as_ref().is_some_and(|(_, is_wanted)| *is_wanted) && wanted.at(open_at) {
-            let cells: Vec<&str> = fields.iter().map(AsRef::as_ref).collect();
-            if !out.row(&cells)? {
-                return Ok(());
-            }
-        }
-    }
-    if line == 1 {
-        return Err(refused(1, "the file is empty"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::app::export::{Out, Wanted, text_of};
+use crate::app::export::out::{Out, text_of};
+use crate::app::export::wanted::Wanted;
 use crate::app::outcome::Failure;
 use crate::domain::candle::{Ohlc, Origin};
 use crate::domain::instrument::Instrument;
