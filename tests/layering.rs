@@ -1,12 +1,17 @@
 //! The floors of the house: imports go down only, neighbours never import each other, nobody
-//! imports through a re-export of `lib.rs`, and the core is still.
+//! imports through a re-export of `lib.rs`, no two files import each other in a circle, and the core is still.
 //!
 //! Reads the sources as text, comments and string literals blanked out, so that it needs no
-//! compiler; what it looks for are the words after `crate::` and `super::`.
+//! compiler; what it looks for are the paths that begin at `crate`, at `super`, or at a member of the folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+
+mod common_sources;
+
+use common_sources::{blank, rust_files, without_tests, words};
 
 /// Which rooms a room may import, itself aside.
 const TABLE: [(&str, &[&str]); 11] = [
@@ -59,19 +64,32 @@ const STIRRING_WORDS: [(&str, &str); 14] = [
     ("fs", "the core reads and writes nothing"),
 ];
 
+/// Circles that stand, each by all of its files in order, and why. Two files that know each other are cut by giving
+/// what both need a file beneath them, or what brings them together one above.
+const KNOWN_CIRCLES: [(&[&str], &str); 1] = [(
+    &["analytics/quiet.rs", "analytics/revision.rs", "analytics/rows.rs", "analytics/series.rs"],
+    "a series, its rows, its quiet stretches and its revisions are one structure in four files",
+)];
+
 #[test]
 fn the_sources_keep_to_the_table() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    rust_files(&root, &mut files);
-    assert!(files.len() > 20, "only {} files under {}", files.len(), root.display());
+    let problems: Vec<_> = sources().iter().flat_map(|(name, text)| violations(name, text)).collect();
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
 
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let arrows = arrows(&sources());
+    assert!(arrows.len() > 1_000, "only {} imports were read", arrows.len());
+    let found = circles(&arrows);
     let mut problems = Vec::new();
-    for path in files {
-        let name =
-            path.strip_prefix(&root).expect("a file under src").display().to_string().replace('\\', "/");
-        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-        problems.extend(violations(&name, &text));
+    for circle in found.iter().filter(|circle| !KNOWN_CIRCLES.iter().any(|(known, _)| *circle == known)) {
+        problems.push("these import each other in a circle:".to_owned());
+        let within = |(from, to): &&(String, String)| circle.contains(from) && circle.contains(to);
+        problems.extend(arrows.iter().filter(within).map(|(from, to)| format!("    {from} -> {to}")));
+    }
+    for (known, _) in KNOWN_CIRCLES.iter().filter(|(known, _)| !found.iter().any(|circle| circle == known)) {
+        problems.push(format!("no circle any more, strike it off: {}", known.join(", ")));
     }
     assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
 }
@@ -135,7 +153,7 @@ fn what_is_allowed_passes() {
     );
     check("replay/driver.rs", "use crate::{analytics::pipeline::Counts, domain::{event::Trade, time}};");
     check("analytics/rolling/mod.rs", "use super::super::domain::time;\nuse super::indicator;");
-    check("analytics/mod.rs", "mod tests { use super::*; fn f() { super::super::rolling(); } }");
+    check("analytics/mod.rs", "mod tests { use super::*; fn f() { super::rolling(); } }");
     check("analytics/a.rs", "// async, Instant, crate::app\n/* crate::app /* nested */ tracing */");
     check("analytics/a.rs", "const A: &str = \"crate::app async \\\" tracing\"; const B: char = '\"';");
     check("analytics/a.rs", "const A: &str = r#\"crate::app \" async\"#; fn f<'a>(x: &'a str) {}");
@@ -145,6 +163,250 @@ fn what_is_allowed_passes() {
     check("replay/driver.rs", "async fn f() { std::thread::spawn(f); }");
     check("analytics/a.rs", "fn f() {}\n\n#[cfg(test)]\nmod tests {\n    use std::time::Instant;\n}");
     check("domain/macros.rs", "macro_rules! m { () => { $crate::domain::time::UnixNanos(0) } }");
+}
+
+#[test]
+fn made_up_circles_are_found() {
+    let check = |files: &[(&str, &str)], expected: &[&[&str]]| {
+        let files: Vec<_> =
+            files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        assert_eq!(circles(&arrows(&files)), expected, "{files:?}");
+    };
+    let pair: &[&[&str]] = &[&["a/b.rs", "a/c.rs"]];
+    // By use lines, by paths in the code, through `super`, in braces, in an inline module.
+    check(&[("a/b.rs", "use crate::a::c::X;"), ("a/c.rs", "use crate::a::b::Y;")], pair);
+    check(&[("a/b.rs", "fn f() { crate::a::c::g() }"), ("a/c.rs", "use super::b;")], pair);
+    check(
+        &[("a/b.rs", "use super::{\n    c::{self, X},\n    d,\n};"), ("a/c.rs", "use crate::{a::b::Y};")],
+        pair,
+    );
+    check(&[("a/b.rs", "use super::c::*;"), ("a/c.rs", "mod inner { use super::super::b::Y; }")], pair);
+    // Three, and two at once.
+    check(
+        &[("a.rs", "use crate::b::X;"), ("b.rs", "use crate::c::X;"), ("c.rs", "use crate::a::X;")],
+        &[&["a.rs", "b.rs", "c.rs"]],
+    );
+    check(
+        &[
+            ("a.rs", "use crate::b::X; use crate::c::Y;"),
+            ("b.rs", "use crate::a::X;"),
+            ("c.rs", "use crate::d::Y;"),
+            ("d.rs", "use crate::c::Y;"),
+        ],
+        &[&["a.rs", "b.rs"], &["c.rs", "d.rs"]],
+    );
+    // A catalogue that names its members, and a member that knows the catalogue.
+    check(
+        &[
+            ("a/mod.rs", "pub mod b;\nstatic ALL: [Entry; 1] = [b::ENTRY];"),
+            ("a/b.rs", "use crate::a::Entry;"),
+        ],
+        &[&["a/b.rs", "a/mod.rs"]],
+    );
+}
+
+#[test]
+fn what_is_no_circle_passes() {
+    let check = |files: &[(&str, &str)]| {
+        let files: Vec<_> =
+            files.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+        assert_eq!(circles(&arrows(&files)), Vec::<Vec<String>>::new(), "{files:?}");
+    };
+    let upper = ("a/b.rs", "use crate::a::c::X;");
+    check(&[upper, ("a/c.rs", "use crate::a::d::X;"), ("a/d.rs", "fn f() {}")]);
+    check(&[upper, ("a/c.rs", "// crate::a::b\nconst A: &str = \"crate::a::b\";")]);
+    // What tests do.
+    check(&[upper, ("a/c.rs", "fn f() {}\n#[cfg(test)]\npub mod trial {\n    use crate::a::b::Y;\n}")]);
+    check(&[upper, ("a/c.rs", "#[cfg(test)]\nuse crate::a::{b::Y, d};\nfn f() {}")]);
+    check(&[upper, ("a/c.rs", "#[cfg(test)]\nfn f() { crate::a::b::g() }")]);
+    check(&[
+        ("a/mod.rs", "pub mod b;\n#[cfg(test)]\nmod trial;"),
+        ("a/b.rs", "use crate::a::trial::X;"),
+        ("a/trial.rs", "use crate::a::b::X;"),
+    ]);
+    // A folder that declares its members knows none of them; nor does a crate of their name.
+    check(&[("a/mod.rs", "pub mod b;\nuse ::b::X;"), ("a/b.rs", "use crate::a::Entry;")]);
+    // `super` in an inline module is the file.
+    check(&[("a/mod.rs", "static ALL: [Entry; 1] = [b::ENTRY];"), ("a/b.rs", "mod inner { use super::X; }")]);
+}
+
+/// Every source file: its place under `src`, and its text.
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    rust_files(&root, &mut files);
+    assert!(files.len() > 20, "only {} files under {}", files.len(), root.display());
+    let source = |path: &PathBuf| {
+        let name = path.strip_prefix(&root).expect("a file under src").display().to_string();
+        let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        (name.replace('\\', "/"), text)
+    };
+    files.iter().map(source).collect()
+}
+
+/// Who imports whom, by file; what only tests see is left out, and so are `lib.rs` and `main.rs`, above which is nobody.
+fn arrows(files: &[(String, String)]) -> BTreeSet<(String, String)> {
+    let mut modules = BTreeMap::new();
+    let mut codes = Vec::new();
+    for (file, text) in files {
+        let code = blank(text);
+        let module = module_of(file);
+        if !module.is_empty() {
+            codes.push((file, module.clone(), without_tests(&code), code));
+            modules.insert(module, file.clone());
+        }
+    }
+    // Files that a folder declares for its tests alone.
+    let declares = |code: &str, name: &str| {
+        code.match_indices(name)
+            .any(|(at, _)| code[..at].ends_with("mod ") && code[at + name.len()..].starts_with(';'))
+    };
+    let of_tests: BTreeSet<Vec<String>> = modules
+        .keys()
+        .filter(|module| {
+            let (name, parent) = module.split_last().expect("no root");
+            let declared = codes.iter().find(|(_, folder, ..)| folder == parent);
+            declared.is_some_and(|(_, _, computes, code)| declares(code, name) && !declares(computes, name))
+        })
+        .cloned()
+        .collect();
+    let is_of_tests = |module: &[String]| (1..=module.len()).any(|n| of_tests.contains(&module[..n]));
+
+    let mut arrows = BTreeSet::new();
+    for (file, module, code, _) in &codes {
+        if is_of_tests(module) {
+            continue;
+        }
+        for (_, path) in paths(module, code, &modules) {
+            let target = (1..=path.len()).rev().find_map(|n| modules.get_key_value(&path[..n]));
+            if let Some((_, name)) = target.filter(|(target, _)| *target != module && !is_of_tests(target)) {
+                arrows.insert(((*file).clone(), name.clone()));
+            }
+        }
+    }
+    arrows
+}
+
+/// `analytics/rolling/mod.rs` is `[analytics, rolling]`; `lib.rs` and `main.rs` are nothing.
+fn module_of(file: &str) -> Vec<String> {
+    let path = file.trim_end_matches(".rs").trim_end_matches("/mod");
+    if ["lib", "main"].contains(&path) { Vec::new() } else { path.split('/').map(str::to_owned).collect() }
+}
+
+/// Every path in the code that begins at the crate, at `super`, at `self`, or at a member of the folder: where it ends,
+/// and its names from the root; none for all that the root holds.
+fn paths(
+    module: &[String],
+    code: &str,
+    modules: &BTreeMap<Vec<String>, String>,
+) -> Vec<(usize, Vec<String>)> {
+    let mut found = Vec::new();
+    let mut inline: Vec<(Range<usize>, &str)> = Vec::new();
+    let mut before = "";
+    for (at, word) in words(code) {
+        let behind = code[at + word.len()..].trim_start();
+        if before == "mod" && behind.starts_with('{') {
+            let start = code.len() - behind.len();
+            inline.push((start..start + braces_length(behind), word));
+        }
+        before = word;
+        // A path that has begun before, or that begins at another crate.
+        if code[..at].trim_end().ends_with("::") || !behind.starts_with("::") {
+            continue;
+        }
+        let here = || {
+            let inner = inline.iter().filter(|(range, _)| range.contains(&at));
+            module.iter().cloned().chain(inner.map(|(_, name)| (*name).to_owned())).collect::<Vec<_>>()
+        };
+        let start = match word {
+            "crate" | "tapewatch" => Vec::new(),
+            "self" => here(),
+            "super" => {
+                let mut here = here();
+                here.pop();
+                here
+            }
+            member => {
+                let member = [module, &[member.to_owned()]].concat();
+                if !modules.contains_key(&member) {
+                    continue;
+                }
+                member
+            }
+        };
+        tree(start, code, code.len() - behind.len() + 2, &mut found);
+    }
+    found
+}
+
+/// The paths of what follows a `::` that ends at `at`: one, or each of a `{...}` list. Gives where it ends.
+fn tree(mut path: Vec<String>, code: &str, at: usize, found: &mut Vec<(usize, Vec<String>)>) -> usize {
+    let text = code[at..].trim_start();
+    if let Some(mut list) = text.strip_prefix('{') {
+        loop {
+            list = list.trim_start_matches(|c: char| c == ',' || c.is_whitespace());
+            if list.is_empty() || list.starts_with('}') {
+                return code.len() - list.len() + usize::from(!list.is_empty());
+            }
+            let rest = &code[tree(path.clone(), code, code.len() - list.len(), found)..];
+            // ` as name`, or what no list of imports holds.
+            list = &rest[rest.find([',', '}']).unwrap_or(rest.len())..];
+        }
+    }
+    let name = head(text);
+    let at = code.len() - text.len() + name.len();
+    match &*name {
+        "super" => _ = path.pop(),
+        "self" | "*" | "" => {}
+        _ => path.push(name),
+    }
+    match code[at..].trim_start().strip_prefix("::") {
+        Some(rest) => tree(path, code, code.len() - rest.len(), found),
+        None => {
+            found.push((at, path));
+            at
+        }
+    }
+}
+
+fn braces_length(code: &str) -> usize {
+    let mut depth = 0_usize;
+    for (at, c) in code.char_indices() {
+        match c {
+            '{' => depth += 1,
+            '}' if depth == 1 => return at + 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    code.len()
+}
+
+/// The files of each circle, in order: those that can be reached from each other.
+fn circles(arrows: &BTreeSet<(String, String)>) -> Vec<Vec<String>> {
+    let mut next: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (from, to) in arrows {
+        next.entry(from).or_default().push(to);
+    }
+    let reach: BTreeMap<&str, BTreeSet<&str>> =
+        next.keys().map(|&file| (file, reached(file, &next))).collect();
+    let mut circles = BTreeSet::new();
+    for (file, seen) in &reach {
+        if seen.contains(file) {
+            let is_back = |other: &&&str| reach.get(**other).is_some_and(|seen| seen.contains(file));
+            circles.insert(seen.iter().filter(is_back).map(|other| (*other).to_owned()).collect());
+        }
+    }
+    circles.into_iter().collect()
+}
+
+/// What can be reached from there, by one arrow at least.
+fn reached<'a>(from: &'a str, next: &BTreeMap<&'a str, Vec<&'a str>>) -> BTreeSet<&'a str> {
+    let (mut seen, mut todo) = (BTreeSet::new(), vec![from]);
+    while let Some(file) = todo.pop() {
+        todo.extend(next.get(file).into_iter().flatten().copied().filter(|to| seen.insert(*to)));
+    }
+    seen
 }
 
 /// What breaks the table in the text of `src/<file>`, one line each.
@@ -174,20 +436,21 @@ fn violations(file: &str, text: &str) -> Vec<String> {
         },
     };
 
-    for (at, target) in imports(file, &code) {
+    for (at, path) in paths(&module_of(file), &code, &BTreeMap::new()) {
+        let target = path.first().map_or("*", String::as_str);
         if target == "*" || !TABLE.iter().any(|(name, _)| *name == target) {
             complain(at, format!("crate::{target} is no room: name the file where the thing lives"));
-        } else if target != room && !allowed.contains(&&*target) {
+        } else if target != room && !allowed.contains(&target) {
             complain(at, format!("{room} may not import {target}"));
         }
     }
     // What computes is still; what checks it may look things up as it likes.
-    let tests_at = code.find("#[cfg(test)]\nmod ").unwrap_or(code.len());
+    let computes = without_tests(&code);
     for (at, word) in words(&code) {
         if word == "tapewatch" && room != "main" && code[at + word.len()..].trim_start().starts_with("::") {
             complain(at, "tapewatch:: names this crate from outside: write crate::".to_owned());
         }
-        if STILL_ROOMS.contains(&room) && at < tests_at {
+        if STILL_ROOMS.contains(&room) && computes[at..].starts_with(word) {
             // `libm::log` is a logarithm, and `std::thread_local` would be one word.
             let is_logarithm = word == "log" && code[..at].ends_with("libm::");
             if let Some((_, reason)) = STIRRING_WORDS.iter().find(|(w, _)| *w == word && !is_logarithm) {
@@ -202,174 +465,9 @@ fn listed(file: &str, problems: BTreeMap<(usize, String), ()>) -> Vec<String> {
     problems.into_keys().map(|(line, problem)| format!("src/{file}:{line}: {problem}")).collect()
 }
 
-/// The first segment after the crate's root of every path, and where it stands.
-fn imports(file: &str, code: &str) -> Vec<(usize, String)> {
-    let mut found = Vec::new();
-    // How many `super::` lead from the file's module to the root: `analytics/rolling/mod.rs`
-    // is two down, `analytics/pipeline.rs` as well, `main.rs` and `lib.rs` none.
-    let depth = match file {
-        "main.rs" | "lib.rs" => 0,
-        _ => file.trim_end_matches("/mod.rs").split('/').count(),
-    };
-    let root = if file == "main.rs" { "tapewatch" } else { "crate" };
-    for (at, word) in words(code) {
-        if word == root {
-            heads(code, at + word.len(), &mut found);
-        } else if word == "super" && !code[..at].trim_end().ends_with("super::") {
-            // Inline modules (tests) are deeper than the file; counting from the file may only
-            // take a neighbour's name for a room's, so names that are no rooms are left out.
-            let mut end = at + word.len();
-            let mut count = 1;
-            while let Some(rest) = code[end..].trim_start().strip_prefix("::") {
-                let Some(next) = rest.trim_start().strip_prefix("super") else { break };
-                end = code.len() - next.len();
-                count += 1;
-            }
-            if count >= depth {
-                let mut candidates = Vec::new();
-                heads(code, end, &mut candidates);
-                candidates.retain(|(_, name)| TABLE.iter().any(|(room, _)| room == name));
-                found.extend(candidates);
-            }
-        }
-    }
-    found
-}
-
-/// The names right behind the `::` at `at`: one, or each of a `{...}` list.
-fn heads(code: &str, at: usize, found: &mut Vec<(usize, String)>) {
-    let Some(rest) = code[at..].trim_start().strip_prefix("::") else { return };
-    let rest = rest.trim_start();
-    let start = code.len() - rest.len();
-    if let Some(list) = rest.strip_prefix('{') {
-        let (mut depth, mut is_head) = (0_usize, true);
-        let mut skip_until = 0;
-        for (i, c) in list.char_indices() {
-            if i < skip_until {
-                continue;
-            }
-            match c {
-                '{' => depth += 1,
-                '}' if depth == 0 => break,
-                '}' => depth -= 1,
-                ',' if depth == 0 => is_head = true,
-                c if depth == 0 && is_head && !c.is_whitespace() => {
-                    let name = head(&list[i..]);
-                    skip_until = i + name.len();
-                    found.push((start + 1 + i, name));
-                    is_head = false;
-                }
-                _ => {}
-            }
-        }
-    } else {
-        found.push((start, head(rest)));
-    }
-}
-
 fn head(text: &str) -> String {
     if text.starts_with('*') {
         return "*".to_owned();
     }
     text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
-}
-
-/// Identifiers and keywords, with their places.
-fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    code.split(move |c| !is_word(c))
-        .filter(|word| !word.is_empty())
-        .map(move |word| (word.as_ptr() as usize - code.as_ptr() as usize, word))
-}
-
-/// The text with comments, string and character literals replaced by spaces, lines kept.
-fn blank(text: &str) -> String {
-    let mut code = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(c) = rest.chars().next() {
-        let length = literal_length(rest, code.chars().next_back());
-        let (taken, is_code) = if length == 0 { (c.len_utf8(), true) } else { (length, false) };
-        for c in rest[..taken].chars() {
-            code.push(if is_code || c == '\n' { c } else { ' ' });
-        }
-        rest = &rest[taken..];
-    }
-    code
-}
-
-/// Bytes of the comment or literal that the text begins with; 0 where it begins with code.
-fn literal_length(text: &str, before: Option<char>) -> usize {
-    let until = |end: &str| text.find(end).unwrap_or(text.len());
-    if text.starts_with("//") {
-        return until("\n");
-    }
-    if text.starts_with("/*") {
-        let (mut depth, mut at) = (0, 0);
-        while at < text.len() {
-            if text[at..].starts_with("/*") {
-                depth += 1;
-                at += 2;
-            } else if text[at..].starts_with("*/") {
-                depth -= 1;
-                at += 2;
-                if depth == 0 {
-                    return at;
-                }
-            } else {
-                at += text[at..].chars().next().map_or(1, char::len_utf8);
-            }
-        }
-        return text.len();
-    }
-    let starts_a_word = !before.is_some_and(|c| c.is_alphanumeric() || c == '_');
-    for prefix in ["r", "br", "cr"] {
-        if let Some(raw) = text.strip_prefix(prefix).filter(|_| starts_a_word) {
-            let hashes = raw.bytes().take_while(|&b| b == b'#').count();
-            if let Some(body) = raw[hashes..].strip_prefix('"') {
-                let end = format!("\"{}", "#".repeat(hashes));
-                let head = prefix.len() + hashes + 1;
-                return body.find(&end).map_or(text.len(), |at| head + at + end.len());
-            }
-        }
-    }
-    if text.starts_with('"') {
-        return quoted_length(text, '"');
-    }
-    // A lifetime has no closing quote right behind its first character.
-    let mut chars = text.chars();
-    if chars.next() == Some('\'') {
-        let first = chars.next();
-        if first == Some('\\') || (first.is_some() && chars.next() == Some('\'')) {
-            return quoted_length(text, '\'');
-        }
-    }
-    0
-}
-
-fn quoted_length(text: &str, quote: char) -> usize {
-    let mut is_escaped = false;
-    for (at, c) in text.char_indices().skip(1) {
-        match c {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            c if c == quote => return at + c.len_utf8(),
-            _ => {}
-        }
-    }
-    text.len()
-}
-
-fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
-    let mut entries: Vec<_> = fs::read_dir(folder)
-        .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
-        .map(|entry| entry.expect("a readable folder").path())
-        .collect();
-    entries.sort();
-    for path in entries {
-        if path.is_dir() {
-            rust_files(&path, found);
-        } else if path.extension().is_some_and(|ending| ending == "rs") {
-            found.push(path);
-        }
-    }
 }
