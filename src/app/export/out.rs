@@ -19,7 +19,7 @@ pub enum Format {
     Parquet,
 }
 
-/// Opened by the first of them: what is refused before leaves nothing.
+/// A table that is written. Opened by its first row: what is refused before leaves nothing.
 pub struct Out<'a> {
     to: Option<&'a Path>,
     format: Format,
