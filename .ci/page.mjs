@@ -31,11 +31,11 @@ try {
       page.on("response", (response) => response.status() >= 400 && tell(`${response.status()}: ${response.url()}`));
       page.on("request", (request) => new URL(request.url()).host === new URL(url).host || request.url().startsWith("data:") || tell(`foreign: ${request.url()}`));
       await page.goto(url);
-      await page.waitForSelector("#instruments .instrument", { timeout: 20000 }).catch(() => tell("no instrument"));
-      await page.waitForSelector("#stages tr", { timeout: 20000 }).catch(() => tell("no latency"));
-      await page.waitForFunction(() => /trades/.test(document.getElementById("legend").textContent), null, { timeout: 20000 }).catch(() => tell("no candle"));
+      await page.waitForSelector("#instruments .instrument", { timeout: 60000 }).catch(() => tell("no instrument"));
+      await page.waitForSelector("#stages tr", { timeout: 60000 }).catch(() => tell("no latency"));
+      await page.waitForFunction(() => /trades/.test(document.getElementById("legend").textContent), null, { timeout: 60000 }).catch(() => tell("no candle"));
       if (!process.env.PAGE_WITHOUT_FEED) {
-        await page.waitForSelector('#feed-state[data-state="up"]', { timeout: 20000 }).catch(() => tell("no feed"));
+        await page.waitForSelector('#feed-state[data-state="up"]', { timeout: 60000 }).catch(() => tell("no feed"));
       }
       const sideways = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
       if (sideways > 0) tell(`scrolls sideways by ${sideways} px`);
@@ -51,12 +51,12 @@ try {
   const page = await browser.newPage();
   page.on("console", (message) => message.type() === "error" && problems.push(`policy: ${message.text()}`));
   await page.goto(url);
-  await page.waitForSelector("#instruments .instrument", { timeout: 20000 }).catch(() => problems.push("policy: no instrument"));
+  await page.waitForSelector("#instruments .instrument", { timeout: 60000 }).catch(() => problems.push("policy: no instrument"));
   await page.waitForTimeout(1500);
   const docs = await browser.newPage();
   docs.on("console", (message) => message.type() === "error" && problems.push(`docs: ${message.text()}`));
   await docs.goto(new URL("/docs/", url).href);
-  await docs.waitForSelector(".opblock", { timeout: 20000 }).catch(() => problems.push("docs: no operation"));
+  await docs.waitForSelector(".opblock", { timeout: 60000 }).catch(() => problems.push("docs: no operation"));
   if (out) await docs.screenshot({ path: path.join(out, "docs.png") });
 } finally {
   await browser.close();
