@@ -4,7 +4,7 @@
 //! between the candle and the one before, for a return over a hole is a return over unknown time. What a
 //! candle does not say, or what too few candles were seen for, is `None`. [`FEATURES`] names all of them.
 
-use crate::analytics::estimators::elementary::ln;
+use crate::analytics::estimators::elementary::{ln, ln_both};
 use crate::analytics::orderflow::vpin::Vpin;
 use crate::analytics::rolling::moments::Moments;
 use crate::analytics::rolling::state::State;
@@ -250,7 +250,7 @@ impl FeatureMaker {
 
     /// Takes the next candle that traded, no hole before it.
     pub fn take(&mut self, reading: &Reading) -> Option<Features> {
-        let range = ln(reading.high / reading.low);
+        let (range, log_volume) = ln_both(reading.high / reading.low, reading.volume);
         let mut last = Last {
             close: reading.close,
             high: reading.high,
@@ -263,18 +263,20 @@ impl FeatureMaker {
             self.last = Some(last);
             return None;
         };
-        let log_return = ln(reading.close / before.close);
+        let (log_return, both) = ln_both(
+            reading.close / before.close,
+            before.high.max(reading.high) / before.low.min(reading.low),
+        );
         last.log_return = Some(log_return);
         self.last = Some(last);
         let volatility = self.variance.map(|variance| variance.sqrt().max(VOLATILITY_FLOOR));
         let square = log_return * log_return;
         let variance = self.variance.get_or_insert(square);
         *variance += VOLATILITY_WEIGHT * (square - *variance);
-        self.learn_spreads(&before, &last);
+        self.learn_spreads(&before, &last, both);
         let imbalance = reading.taker_buy_volume.map(|bought| 2.0 * bought / reading.volume - 1.0);
         let vpin = self.flow.take(reading, imbalance);
         let volatility = volatility?;
-        let log_volume = ln(reading.volume);
         let scaled_return = log_return / volatility;
         self.returns.push(scaled_return);
         self.volumes.push(log_volume);
@@ -309,14 +311,15 @@ impl FeatureMaker {
     /// R. Roll, "A simple implicit measure of the effective bid-ask spread in an efficient market", Journal of
     /// Finance 39 (1984). S. Corwin and P. Schultz, "A simple way to estimate bid-ask spreads from daily high
     /// and low prices", Journal of Finance 67 (2012); negative estimates count as 0, as they advise.
-    fn learn_spreads(&mut self, before: &Last, last: &Last) {
+    ///
+    /// `both`: the range of the two candles together.
+    fn learn_spreads(&mut self, before: &Last, last: &Last, both: f64) {
         if let (Some(first), Some(second)) = (before.log_return, last.log_return) {
             self.pairs = self.pairs.saturating_add(1);
             self.covariance += (first * second - self.covariance) / f64::from(self.pairs.min(SPREAD_CANDLES));
         }
         /// 3 - 2 sqrt(2).
         const K: f64 = 0.171_572_875_253_809_9;
-        let both = ln(before.high.max(last.high) / before.low.min(last.low));
         let beta = before.range * before.range + last.range * last.range;
         let alpha = ((2.0 * beta).sqrt() - beta.sqrt()) / K - both / K.sqrt();
         self.spreads = self.spreads.saturating_add(1);

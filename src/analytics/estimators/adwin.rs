@@ -166,6 +166,14 @@ impl Adwin {
                 if old.0 < SIDE_MIN || new.0 < SIDE_MIN {
                     continue;
                 }
+                // Nearly all cuts fall short of the larger part of the bound alone: seen by products, both sides of it
+                // squared and without a fraction. What is left out is far more than they round.
+                let (before, since) = (old.0 - SIDE_MIN + 1.0, new.0 - SIDE_MIN + 1.0);
+                let (crossed, both) = (old.1 * new.0 - new.1 * old.0, old.0 * new.0);
+                let reach = 2.0 * (before + since) * variance * confidence;
+                if crossed * crossed * (before * since) <= reach * (both * both) {
+                    continue;
+                }
                 let share = 1.0 / (old.0 - SIDE_MIN + 1.0) + 1.0 / (new.0 - SIDE_MIN + 1.0);
                 let bound = (2.0 * share * variance * confidence).sqrt() + 2.0 / 3.0 * confidence * share;
                 let (mean_before, mean_since) = (old.1 / old.0, new.1 / new.0);

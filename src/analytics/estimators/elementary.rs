@@ -74,8 +74,27 @@ pub fn exp_both(a: f64, b: f64) -> (f64, f64) {
     (a, b)
 }
 
+/// e^x in place of each, two at a time.
 #[inline]
-fn both(step: impl Fn(usize) -> f64) -> [f64; 2] {
+pub fn exp_each(values: &mut [f64]) {
+    each(values, exp, |[a, b]| exp_both(*a, *b));
+}
+
+/// ln in place of each, likewise.
+#[inline]
+pub fn ln_each(values: &mut [f64]) {
+    each(values, ln, |[a, b]| ln_both(*a, *b));
+}
+
+#[inline]
+fn each(values: &mut [f64], one: impl Fn(f64) -> f64, two: impl Fn(&[f64; 2]) -> (f64, f64)) {
+    let (pairs, rest) = values.as_chunks_mut::<2>();
+    pairs.iter_mut().for_each(|pair| *pair = two(pair).into());
+    rest.iter_mut().for_each(|value| *value = one(*value));
+}
+
+#[inline]
+fn both<T>(step: impl Fn(usize) -> T) -> [T; 2] {
     [step(0), step(1)]
 }
 
@@ -128,6 +147,30 @@ const fn series_ln(x: f64) -> f64 {
     2.0 * (t + t * sum)
 }
 
+/// The natural logarithm of both, in less time than one after the other takes.
+#[inline(never)]
+pub fn ln_both(a: f64, b: f64) -> (f64, f64) {
+    let x = [a, b];
+    let bits = x.map(f64::to_bits);
+    if bits.iter().any(|bits| bits.wrapping_sub(NORMAL_MIN) >= INFINITY - NORMAL_MIN) {
+        return (ln(a), ln(b));
+    }
+    let offset = both(|i| bits[i].wrapping_sub(FIRST));
+    let exponent = both(|i| ((offset[i] >> 32) as i32 >> 20) as f64);
+    let centre = both(|i| &CENTRES[(offset[i] >> 45 & 127) as usize]);
+    let mantissa = both(|i| f64::from_bits(bits[i].wrapping_sub(offset[i] & (0xFFF << 52))));
+    let r = both(|i| (mantissa[i] - centre[i].at) * centre[i].inverse);
+    let square = both(|i| r[i] * r[i]);
+    let fourth = both(|i| square[i] * square[i]);
+    let near = both(|i| -0.5 + r[i] * (1.0 / 3.0) + square[i] * (-0.25 + r[i] * 0.2));
+    let far = both(|i| -1.0 / 6.0 + r[i] * (1.0 / 7.0) - square[i] * 0.125);
+    let [a, b] = both(|i| {
+        (exponent[i] * LN_2_HIGH + centre[i].ln)
+            + (r[i] + (exponent[i] * LN_2_LOW + square[i] * (near[i] + fourth[i] * far[i])))
+    });
+    (a, b)
+}
+
 /// The natural logarithm.
 #[inline(never)]
 pub fn ln(x: f64) -> f64 {
@@ -165,6 +208,7 @@ mod tests {
                 let x = scale * (2.0 * random.unit() - 1.0);
                 assert!(apart(exp(x), libm::exp(x)) <= 2, "{x:?}");
                 assert_eq!(exp_both(x, 0.5), (exp(x), exp(0.5)), "{x:?}");
+                assert_eq!(ln_both(x.abs(), 0.5), (ln(x.abs()), ln(0.5)), "{x:?}");
                 let y = libm::exp(x);
                 assert!(apart(ln(y), libm::log(y)) <= 2, "{y:?}: {:?}, {:?}", ln(y), libm::log(y));
             }
@@ -183,6 +227,11 @@ mod tests {
         assert_eq!((exp(-800.0), exp(800.0), exp(f64::NEG_INFINITY)), (0.0, f64::INFINITY, 0.0));
         assert_eq!((ln(0.0), ln(f64::INFINITY)), (f64::NEG_INFINITY, f64::INFINITY));
         assert_eq!(exp_both(1.0, -800.0), (exp(1.0), 0.0));
+        let mut values = [0.0, 2.0, 3.0];
+        ln_each(&mut values);
+        assert_eq!(values, [f64::NEG_INFINITY, ln(2.0), ln(3.0)]);
+        exp_each(&mut values);
+        assert_eq!(values, [0.0, exp(ln(2.0)), exp(ln(3.0))]);
         assert!(exp(f64::NAN).is_nan() && ln(f64::NAN).is_nan() && ln(-1.0).is_nan());
         assert_eq!(ln(f64::MIN_POSITIVE / 4.0), libm::log(f64::MIN_POSITIVE / 4.0));
     }

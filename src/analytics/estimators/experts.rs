@@ -6,7 +6,7 @@
 //! Sources: Freund and Schapire, A decision-theoretic generalization of on-line learning (1997); Herbster and
 //! Warmuth, Tracking the best expert (1998); Luo and Schapire, Achieving all with no parameters (2015).
 
-use crate::analytics::estimators::elementary::exp;
+use crate::analytics::estimators::elementary::{exp, exp_both};
 use crate::analytics::rolling::state::State;
 
 /// Weights by exponentials of the losses so far.
@@ -70,7 +70,16 @@ impl FixedShare {
     /// Takes each expert's loss.
     pub fn learn(&mut self, losses: &[f64]) {
         let mut sum = 0.0;
-        for (weight, loss) in self.weights.iter_mut().zip(losses) {
+        let (weights, last_weight) = self.weights.as_chunks_mut::<2>();
+        let (losses, last_loss) = losses.as_chunks::<2>();
+        for ([one, other], [first, second]) in weights.iter_mut().zip(losses) {
+            let (first, second) = exp_both(-self.rate * first, -self.rate * second);
+            *one *= first;
+            *other *= second;
+            sum += *one;
+            sum += *other;
+        }
+        if let ([weight], [loss]) = (last_weight, last_loss) {
             *weight *= exp(-self.rate * loss);
             sum += *weight;
         }

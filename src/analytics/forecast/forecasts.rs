@@ -194,7 +194,7 @@ impl Forecasts {
                 }
             });
             if target == Target::RealizedVariance {
-                (0..horizons).for_each(|k| self.ground.expect(k, panel.expects(k)));
+                self.ground.expect(|k| panel.expects(k));
             }
         }
         for ((panel, seats), seeds) in self.panels.iter_mut().zip(&plan.panels).zip(&self.seeds) {

@@ -3,7 +3,7 @@
 //! The mean variance by targeting, the two others by a recursive step on the likelihood, over a memory of
 //! some thousand candles; see [`AdaptiveGarch`].
 
-use crate::analytics::estimators::elementary::ln;
+use crate::analytics::estimators::elementary::ln_each;
 use crate::analytics::estimators::garch::AdaptiveGarch;
 use crate::analytics::forecast::forecaster::{Forecaster, ForecasterEntry};
 use crate::analytics::forecast::ground::{Ground, VARIANCE_FLOOR};
@@ -34,10 +34,10 @@ impl Forecaster for Garch {
             return;
         }
         for (said, &horizon) in said.iter_mut().zip(ground.horizons()) {
-            if let Some(variance) = self.model.sum_ahead(horizon) {
-                *said = ln(variance.max(VARIANCE_FLOOR * horizon as f64));
-            }
+            let Some(variance) = self.model.sum_ahead(horizon) else { return };
+            *said = variance.max(VARIANCE_FLOOR * horizon as f64);
         }
+        ln_each(said);
     }
 
     fn interrupt(&mut self) {}

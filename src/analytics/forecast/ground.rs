@@ -4,7 +4,7 @@
 //! traded in stands for a price that stayed and for no volume. After a hole it begins anew, but for the slow
 //! means: what lies in a hole is not known, and no sum goes over it.
 
-use crate::analytics::estimators::elementary::{exp, ln};
+use crate::analytics::estimators::elementary::{exp_each, ln, ln_both, ln_each};
 use crate::analytics::forecast::path::Path;
 use crate::analytics::rolling::state::State;
 use crate::analytics::rolling::sum::Sum;
@@ -80,6 +80,8 @@ pub struct Flow {
     logarithms: Box<[f64]>,
     log_value: f64,
     log_mean: f64,
+    /// What is next to nothing, where somebody looks: the least amount that a logarithm is taken of.
+    nothing: f64,
     /// Nothing was taken since the last hole.
     is_clear: bool,
 }
@@ -101,6 +103,7 @@ pub struct Ground {
     interval: TimeInterval,
     horizons: Box<[usize]>,
     log_horizons: Box<[f64]>,
+    root_horizons: Box<[f64]>,
     looked: Looked,
     /// By horizon, of the candle: whether targets that do not overlap begin after it, the return over the last
     /// candles, the realised variance and its logarithm. Follow from the rest, as do the leanings.
@@ -109,8 +112,8 @@ pub struct Ground {
     realized: Box<[f64]>,
     log_realized: Box<[f64]>,
     leanings: [f64; LEANINGS],
-    /// By horizon, the logarithm of the variance that is expected after the candle: said by those who forecast it, each
-    /// time anew; not a number where nobody does.
+    /// By horizon, the standard deviation that is expected of the return after the candle: said by those who forecast the
+    /// variance, each time anew; not a number where nobody does.
     expected: Box<[f64]>,
     /// Intervals since 1970 until the candle's close, and the day that the candle belongs to.
     place: i64,
@@ -124,6 +127,8 @@ pub struct Ground {
     /// Exponentially weighted means of squared returns: the one before the candle, and with it.
     variance_before: f64,
     variance: f64,
+    /// Follows from it.
+    volatility: f64,
     range_variance: f64,
     /// Slow mean of squared returns and of Parkinson's variances, both.
     level: f64,
@@ -146,6 +151,7 @@ impl Flow {
             logarithms: vec![f64::NAN; horizons.len()].into(),
             log_value: 0.0,
             log_mean: 0.0,
+            nothing: 0.0,
             is_clear: true,
         }
     }
@@ -195,6 +201,7 @@ impl Ground {
         Self {
             interval,
             log_horizons: horizons.iter().map(|&horizon| ln(horizon as f64)).collect(),
+            root_horizons: horizons.iter().map(|&horizon| (horizon as f64).sqrt()).collect(),
             looked: Looked::default(),
             begins: vec![false; horizons.len()].into(),
             changes: vec![f64::NAN; horizons.len()].into(),
@@ -210,6 +217,7 @@ impl Ground {
             path: Path::new(&horizons),
             variance_before: 0.0,
             variance: 0.0,
+            volatility: VARIANCE_FLOOR.sqrt(),
             range_variance: 0.0,
             level: 0.0,
             squares: sums(&horizons),
@@ -275,6 +283,7 @@ impl Ground {
 
     /// What many look at and what follows from the rest.
     fn work_out(&mut self) {
+        self.volatility = self.variance.max(VARIANCE_FLOOR).sqrt();
         let close_at = self.bar().close_at.0;
         self.place = close_at.div_euclid(self.interval.nanos());
         self.day = (close_at - 1).div_euclid(NANOS_PER_DAY);
@@ -285,9 +294,8 @@ impl Ground {
             *change = self.path.change(horizon).unwrap_or(f64::NAN);
         }
         if self.looked.variance {
-            for k in 0..self.horizons.len() {
-                self.log_realized[k] = self.realized(k).map_or(f64::NAN, ln);
-            }
+            self.log_realized.copy_from_slice(&self.realized);
+            ln_each(&mut self.log_realized);
         }
         if self.looked.any_volume {
             self.take_logarithms(FlowKind::Volume, self.looked.volume);
@@ -302,19 +310,27 @@ impl Ground {
 
     /// `and_sums`: not of value and mean alone.
     fn take_logarithms(&mut self, kind: FlowKind, and_sums: bool) {
-        let flow = kind.of(self);
-        let (value, mean) = (kind.logarithm(self, flow.value), kind.logarithm(self, flow.mean));
-        let flow = kind.of_mut(self);
-        (flow.log_value, flow.log_mean) = (value, mean);
-        let sums = if and_sums { self.horizons.len() } else { 0 };
-        for k in 0..sums {
-            let logarithm = match kind.of(self).sum(k) {
-                // A sum of one.
-                Some(_) if self.horizons[k] == 1 => value,
-                Some(sum) => kind.logarithm(self, sum),
-                None => f64::NAN,
-            };
-            kind.of_mut(self).logarithms[k] = logarithm;
+        let flow = match kind {
+            FlowKind::Volume => &mut self.volume,
+            FlowKind::Trades => &mut self.trades,
+        };
+        flow.nothing = match kind {
+            FlowKind::Volume => (VOLUME_FLOOR * flow.mean).max(f64::MIN_POSITIVE),
+            FlowKind::Trades => TRADES_FLOOR,
+        };
+        let amount = |amount: f64| if amount > flow.nothing { amount } else { flow.nothing };
+        (flow.log_value, flow.log_mean) = ln_both(amount(flow.value), amount(flow.mean));
+        if !and_sums {
+            return;
+        }
+        for (logarithm, &sum) in flow.logarithms.iter_mut().zip(&flow.totals) {
+            *logarithm = if sum < flow.nothing { flow.nothing } else { sum };
+        }
+        // A sum of one is known already.
+        let first = usize::from(self.horizons[0] == 1);
+        ln_each(&mut flow.logarithms[first..]);
+        if first == 1 {
+            flow.logarithms[0] = if flow.totals[0].is_nan() { f64::NAN } else { flow.log_value };
         }
     }
 
@@ -398,10 +414,17 @@ impl Ground {
     /// Expected of the next candle: the root of the exponentially weighted mean of squared returns.
     #[inline]
     pub fn volatility(&self) -> f64 {
-        self.variance.max(VARIANCE_FLOOR).sqrt()
+        self.volatility
+    }
+
+    /// Expected of the return over horizon `k`, as far as nobody forecasts it.
+    #[inline]
+    pub fn usual_deviation(&self, k: usize) -> f64 {
+        self.volatility * self.root_horizons[k]
     }
 
     /// The same, as it was before the candle.
+    #[inline]
     pub fn volatility_before(&self) -> f64 {
         self.variance_before.max(VARIANCE_FLOOR).sqrt()
     }
@@ -429,14 +452,18 @@ impl Ground {
     }
 
     /// Those who forecast the variance say what they expect over horizon `k`, as a logarithm.
-    pub fn expect(&mut self, k: usize, log_variance: f64) {
-        self.expected[k] = log_variance;
+    #[inline]
+    pub fn expect(&mut self, log_variance: impl Fn(usize) -> f64) {
+        for (k, expected) in self.expected.iter_mut().enumerate() {
+            *expected = 0.5 * log_variance(k);
+        }
+        exp_each(&mut self.expected);
     }
 
     /// The standard deviation that is expected of the return over horizon `k`; `None`: nobody said.
     #[inline]
     pub fn expected_deviation(&self, k: usize) -> Option<f64> {
-        known(self.expected[k]).map(|log_variance| exp(0.5 * log_variance))
+        known(self.expected[k])
     }
 
     /// Base currency traded.
@@ -512,10 +539,6 @@ impl Flow {
     pub fn sum(&self, k: usize) -> Option<f64> {
         known(self.totals[k])
     }
-
-    fn floored(&self, value: f64, share: f64) -> f64 {
-        value.max(share * self.mean).max(f64::MIN_POSITIVE)
-    }
 }
 
 /// A flow that is forecast in logarithms.
@@ -533,13 +556,6 @@ impl FlowKind {
         }
     }
 
-    fn of_mut(self, ground: &mut Ground) -> &mut Flow {
-        match self {
-            Self::Volume => &mut ground.volume,
-            Self::Trades => &mut ground.trades,
-        }
-    }
-
     /// ln of what the candle had, and of the slow mean, where somebody looks at the flow.
     #[inline]
     pub fn log_value(self, ground: &Ground) -> f64 {
@@ -551,22 +567,11 @@ impl FlowKind {
         self.of(ground).log_mean
     }
 
-    /// ln of an amount; of what is next to nothing the logarithm of a floor: a hundredth of the mean candle's volume,
+    /// The amount next to nothing, of which the logarithm of nothing is taken: a hundredth of the mean candle's volume,
     /// half a trade.
-    fn logarithm(self, ground: &Ground, amount: f64) -> f64 {
-        let flow = self.of(ground);
-        ln(match self {
-            Self::Volume => flow.floored(amount, VOLUME_FLOOR),
-            Self::Trades => amount.max(TRADES_FLOOR),
-        })
-    }
-
-    /// The amount next to nothing, of which the logarithm of nothing is taken.
+    #[inline]
     pub fn least(self, ground: &Ground) -> f64 {
-        match self {
-            Self::Volume => ground.volume.floored(0.0, VOLUME_FLOOR) * (1.0 + 1e-9),
-            Self::Trades => TRADES_FLOOR * (1.0 + 1e-9),
-        }
+        self.of(ground).nothing * (1.0 + 1e-9)
     }
 
     /// ln of the sum over the last candles of horizon `k`, where the target is looked at; `None` until there are as

@@ -8,7 +8,7 @@
 //! a candle that did not move would drown all others.
 //! Sources: Corsi, A simple approximate long-memory model of realized volatility (2009); Parkinson (1980).
 
-use crate::analytics::estimators::elementary::{exp, ln};
+use crate::analytics::estimators::elementary::{exp, ln_each};
 use crate::analytics::estimators::moments::weight_of_newest;
 use crate::analytics::forecast::direct::Direct;
 use crate::analytics::forecast::forecaster::{Course, Forecaster, ForecasterEntry};
@@ -65,29 +65,35 @@ impl Forecaster for Har {
         for (mean, span) in self.means.iter_mut().zip(SPANS) {
             *mean += (2.0 / (span + 1.0)).max(fresh) * (ground.range_variance() - *mean);
         }
-        for (k, &horizon) in ground.horizons().iter().enumerate() {
-            let Some(realized) = ground.realized(k) else { continue };
-            let a_candle = realized / horizon as f64;
-            let outcome = ln(a_candle + lift) - CENTRE;
+        let a_candle = |k: usize| Some(ground.realized(k)? / ground.horizons()[k] as f64);
+        for (k, said) in said.iter_mut().enumerate() {
+            *said = a_candle(k).map_or(f64::NAN, |a_candle| a_candle + lift);
+        }
+        ln_each(said);
+        for (k, said) in said.iter().enumerate() {
+            let Some(a_candle) = a_candle(k) else { continue };
+            let outcome = said - CENTRE;
             let Some(before) = self.model.learn(k, |_| outcome) else { continue };
             let ratio = (a_candle / exp(before + CENTRE)).min(RATIO_MAX);
             let (mean, count) = &mut self.ratios[k];
             *count += 1;
             *mean += weight_of_newest(RATIO_WEIGHT, *count) * (ratio - *mean);
         }
+        let mut logs = self.means.map(|mean| mean + lift);
+        ln_each(&mut logs);
         let mut inputs = [1.0; 8];
-        for (input, mean) in inputs[1..7].iter_mut().zip(self.means) {
-            *input = ln(mean + lift) - CENTRE;
-        }
+        inputs[1..7].copy_from_slice(&logs.map(|mean| mean - CENTRE));
         let volume = FlowKind::Volume.log_value(ground) - FlowKind::Volume.log_mean(ground);
         inputs[7] = volume.clamp(-VOLUME_MAX, VOLUME_MAX);
         self.model.take(&inputs, 0.0);
+        for (said, (ratio, _)) in said.iter_mut().zip(&self.ratios) {
+            *said = ratio.clamp(RATIO_RANGE.0, RATIO_RANGE.1);
+        }
+        ln_each(said);
         for (k, said) in said.iter_mut().enumerate() {
-            if let Some(expected) = self.model.say(k) {
-                let ratio = self.ratios[k].0.clamp(RATIO_RANGE.0, RATIO_RANGE.1);
-                let a_candle = (expected + CENTRE + ln(ratio)).max(LOG_VARIANCE_FLOOR);
-                *said = a_candle + ground.log_horizon(k);
-            }
+            *said = self.model.say(k).map_or(f64::NAN, |expected| {
+                (expected + CENTRE + *said).max(LOG_VARIANCE_FLOOR) + ground.log_horizon(k)
+            });
         }
     }
 

@@ -74,15 +74,17 @@ impl Came {
     pub fn roles(self) -> impl Iterator<Item = (usize, Role)> {
         let mut left = self.roles;
         std::iter::from_fn(move || {
-            let model = left.trailing_zeros() as usize / 2;
-            let word = left.checked_shr(2 * model as u32).unwrap_or(0) & 3;
-            left &= !(word << (2 * model % 64));
-            match word {
-                1 => Some((model, Role::Champion)),
-                2 => Some((model, Role::Challenger)),
-                3 => Some((model, Role::Online)),
-                _ => None,
+            if left == 0 {
+                return None;
             }
+            let shift = left.trailing_zeros() & !1;
+            let role = match left >> shift & 3 {
+                1 => Role::Champion,
+                2 => Role::Challenger,
+                _ => Role::Online,
+            };
+            left &= !(3 << shift);
+            Some((shift as usize / 2, role))
         })
     }
 }
@@ -198,8 +200,7 @@ impl Lane {
         }
         let terms = self.terms;
         let then = &self.pending[self.next];
-        let actual = terms.actual(ground, k, then.close)?;
-        let outcome = terms.outcome(ground, k, then.close);
+        let (actual, outcome) = terms.came(ground, k, then.close)?;
         let came = (then.roles != 0).then_some(Came { made_at: then.made_at, actual, roles: then.roles });
         if let Some(outcome) = outcome
             && then.said.is_finite()
@@ -224,10 +225,12 @@ impl Lane {
         let is_interval_scored = terms.target != Target::Direction && self.scores_intervals(ground);
         // The baseline is the first one, and what is told the last.
         let (mut baseline_loss, mut told) = (f64::NAN, None);
+        // What they said as values, in place of which their losses come.
+        terms.values(self.members.iter().map(|member| member.open), close, &mut self.losses);
         let scratch = self.losses.iter_mut().zip(&mut self.spoke);
         for (place, (member, (lost, spoke))) in self.members.iter_mut().zip(scratch).enumerate() {
             let said = member.open;
-            let forecast = terms.value(said, close);
+            let forecast = *lost;
             let loss = loss_of(said, forecast);
             if place == BASELINE {
                 baseline_loss = loss;
@@ -417,7 +420,8 @@ impl Lane {
         let last = match self.terms.target {
             Target::RealizedVariance => ground.realized(k),
             Target::Volume | Target::TradeCount => {
-                self.terms.actual(ground, k, 0.0).filter(|&amount| amount > self.terms.least(ground))
+                let (amount, _) = self.terms.came(ground, k, 0.0).unzip();
+                amount.filter(|&amount| amount > self.terms.least(ground))
             }
             Target::Price | Target::Direction => None,
         };

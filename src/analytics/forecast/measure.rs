@@ -5,7 +5,7 @@
 
 use std::f64::consts::LN_2;
 
-use crate::analytics::estimators::elementary::{exp, exp_both, ln};
+use crate::analytics::estimators::elementary::{exp, exp_both, exp_each, ln};
 use crate::analytics::forecast::ground::{FlowKind, Ground};
 use crate::domain::insight::Target;
 
@@ -51,32 +51,22 @@ impl Terms {
         far + (near - far) / (horizon as f64).sqrt()
     }
 
-    /// What came over the last candles of horizon `k`, in the measure; `None`: it is not known, or of a
-    /// direction there is none. `close_then`: before them.
+    /// What came over the last candles of horizon `k`, as a value and in the measure; `None`: it is not known.
+    /// `close_then`: before them. A direction is 1 for a rise and 0 for a fall, and neither is none in the measure and a
+    /// half as a value.
     #[inline]
-    pub fn outcome(&self, ground: &Ground, k: usize, close_then: f64) -> Option<f64> {
+    pub fn came(&self, ground: &Ground, k: usize, close_then: f64) -> Option<(f64, Option<f64>)> {
+        let close = ground.bar().close;
         match self.target {
-            Target::Price if ground.bar().close == close_then => Some(0.0),
-            Target::Price => ground.change(k),
-            Target::RealizedVariance => ground.log_realized(k),
-            Target::Volume => FlowKind::Volume.log_sum(ground, k),
-            Target::TradeCount => FlowKind::Trades.log_sum(ground, k),
+            Target::Price if close == close_then => Some((close, Some(0.0))),
+            Target::Price => Some((close, ground.change(k))),
             Target::Direction => {
-                let close = ground.bar().close;
-                (close != close_then).then(|| f64::from(u8::from(close > close_then)))
+                let went = (close != close_then).then(|| f64::from(u8::from(close > close_then)));
+                Some((went.unwrap_or(0.5), went))
             }
-        }
-    }
-
-    /// The same as a value: of a direction 1 for a rise, 0 for a fall and a half for neither.
-    #[inline]
-    pub fn actual(&self, ground: &Ground, k: usize, close_then: f64) -> Option<f64> {
-        match self.target {
-            Target::Price => Some(ground.bar().close),
-            Target::RealizedVariance => ground.realized(k),
-            Target::Volume => ground.volume().sum(k),
-            Target::TradeCount => ground.trades().sum(k),
-            Target::Direction => Some(self.outcome(ground, k, close_then).unwrap_or(0.5)),
+            Target::RealizedVariance => Some((ground.realized(k)?, ground.log_realized(k))),
+            Target::Volume => Some((ground.volume().sum(k)?, FlowKind::Volume.log_sum(ground, k))),
+            Target::TradeCount => Some((ground.trades().sum(k)?, FlowKind::Trades.log_sum(ground, k))),
         }
     }
 
@@ -88,6 +78,21 @@ impl Terms {
             Target::Price => close * growth(measure),
             Target::Direction => measure,
             Target::RealizedVariance | Target::Volume | Target::TradeCount => exp(measure),
+        }
+    }
+
+    /// Measures as values, into `values`.
+    #[inline]
+    pub fn values(&self, measures: impl Iterator<Item = f64>, close: f64, values: &mut [f64]) {
+        let each = values.iter_mut().zip(measures);
+        match self.target {
+            Target::RealizedVariance | Target::Volume | Target::TradeCount => {
+                each.for_each(|(value, measure)| *value = measure);
+                exp_each(values);
+            }
+            Target::Price | Target::Direction => {
+                each.for_each(|(value, measure)| *value = self.value(measure, close));
+            }
         }
     }
 
@@ -120,7 +125,7 @@ impl Terms {
     pub fn scale(&self, ground: &Ground, k: usize) -> f64 {
         match self.target {
             Target::Price => {
-                let usual = ground.volatility() * (ground.horizons()[k] as f64).sqrt();
+                let usual = ground.usual_deviation(k);
                 // Where nobody forecasts the variance, that of now goes on.
                 ground
                     .expected_deviation(k)
@@ -176,7 +181,7 @@ mod tests {
         let usual = 2.0 * ground.volatility();
         assert_eq!(scale(&ground), usual, "nobody forecasts the variance");
         for (times, expected) in [(1.5, 1.5), (0.5, 0.5), (100.0, 4.0), (0.001, 0.25)] {
-            ground.expect(1, 2.0 * ln(times * usual));
+            ground.expect(|_| 2.0 * ln(times * usual));
             let ratio = scale(&ground) / usual;
             assert!((ratio - expected).abs() < 1e-9, "{times}: {ratio}");
         }

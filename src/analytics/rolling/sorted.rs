@@ -28,7 +28,9 @@ impl SortedWindow {
 
     /// Takes a finite value; the oldest goes once the window is full.
     pub fn push(&mut self, value: f64) {
-        let at = self.sorted.partition_point(|other| other.total_cmp(&value).is_lt());
+        // No zero with a sign, which a plain comparison would not tell from the other.
+        let value = value + 0.0;
+        let at = self.sorted.partition_point(|&other| other < value);
         if self.arrived.len() == self.capacity
             && let Some(oldest) = self.arrived.pop_front()
         {
@@ -41,7 +43,7 @@ impl SortedWindow {
 
     /// Moves what lies between the two by one place, and nothing else. `at`: how many are below `value`.
     fn replace(&mut self, oldest: f64, at: usize, value: f64) {
-        let from = self.sorted.partition_point(|other| other.total_cmp(&oldest).is_lt());
+        let from = self.sorted.partition_point(|&other| other < oldest);
         if at > from {
             self.sorted.copy_within(from + 1..at, from);
             self.sorted[at - 1] = value;
