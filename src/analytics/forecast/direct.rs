@@ -9,7 +9,7 @@
 //! methods (2006).
 
 use crate::analytics::estimators::moments::weight_of_newest;
-use crate::analytics::estimators::rls::{Rls, RlsSettings};
+use crate::analytics::estimators::rls::{Rls, RlsSettings, dot};
 use crate::analytics::forecast::path::wrapped;
 use crate::analytics::rolling::state::State;
 
@@ -140,11 +140,6 @@ impl<const N: usize> Direct<N> {
             state.f64(&mut example.note);
         }
     }
-}
-
-#[inline]
-fn dot<const N: usize>(left: &[f64; N], right: &[f64; N]) -> f64 {
-    left.iter().zip(right).map(|(left, right)| left * right).sum()
 }
 
 #[cfg(test)]

@@ -13,12 +13,15 @@ pub const Z_95: f64 = 1.959_963_984_540_054;
 
 /// Wilson's interval of a share, `z` standard errors to each side; `None` of no trials.
 pub fn wilson(hits: u64, count: u64, z: f64) -> Option<[f64; 2]> {
-    let share = mean(hits as f64, count)?;
-    let count = count as f64;
-    let square = z * z;
-    let middle = (share + square / (2.0 * count)) / (1.0 + square / count);
-    let half =
-        z / (1.0 + square / count) * (share * (1.0 - share) / count + square / (4.0 * count * count)).sqrt();
+    if count == 0 {
+        return None;
+    }
+    // Of one trial: divided by once, for it is asked with every forecast.
+    let weight = 1.0 / count as f64;
+    let (share, extra) = (hits as f64 * weight, z * z * weight);
+    let shrunk = 1.0 / (1.0 + extra);
+    let middle = (share + 0.5 * extra) * shrunk;
+    let half = z * shrunk * ((share * (1.0 - share) + 0.25 * extra) * weight).sqrt();
     Some([(middle - half).max(0.0), (middle + half).min(1.0)])
 }
 

@@ -34,29 +34,18 @@ fn fined(actual: f64, lower: f64, upper: f64, fine: f64) -> f64 {
 /// Sums over intervals of one level.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IntervalScore {
-    /// Share below the lower bound, and below the upper one; the fine for each unit outside.
-    below: [f64; 2],
+    /// For each unit outside.
     fine: f64,
     count: u64,
     inside: u64,
     winkler: f64,
-    lower_pinball: f64,
-    upper_pinball: f64,
 }
 
 impl IntervalScore {
     /// `level`: share of outcomes that should lie inside, above 0 and below 1.
     pub fn new(level: f64) -> Self {
         assert!(level > 0.0 && level < 1.0, "an interval's level is a share");
-        Self {
-            below: [(1.0 - level) / 2.0, (1.0 + level) / 2.0],
-            fine: fine(level),
-            count: 0,
-            inside: 0,
-            winkler: 0.0,
-            lower_pinball: 0.0,
-            upper_pinball: 0.0,
-        }
+        Self { fine: fine(level), count: 0, inside: 0, winkler: 0.0 }
     }
 
     /// Takes what came and the interval it had been given; one with a bound that is not finite counts as
@@ -70,8 +59,6 @@ impl IntervalScore {
         self.count += 1;
         self.inside += u64::from((lower <= actual) & (actual <= upper));
         self.winkler += fined(actual, lower, upper, self.fine);
-        self.lower_pinball += pinball(actual, lower, self.below[0]);
-        self.upper_pinball += pinball(actual, upper, self.below[1]);
     }
 
     pub fn count(&self) -> u64 {
@@ -88,18 +75,16 @@ impl IntervalScore {
         mean(self.winkler, self.count)
     }
 
-    /// Mean pinball loss of the two bounds, in the target's unit.
+    /// Mean pinball loss of the two bounds, in the target's unit: theirs together, by the half miss, is Winkler's score.
     pub fn pinball(&self) -> Option<f64> {
-        mean((self.lower_pinball + self.upper_pinball) / 2.0, self.count)
+        self.winkler().map(|winkler| winkler / (2.0 * self.fine))
     }
 
     /// Visits every word of mutable state.
     pub fn state(&mut self, state: &mut State<'_>) {
         state.word(&mut self.count);
         state.word(&mut self.inside);
-        for sum in [&mut self.winkler, &mut self.lower_pinball, &mut self.upper_pinball] {
-            state.f64(sum);
-        }
+        state.f64(&mut self.winkler);
     }
 }
 
