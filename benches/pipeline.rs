@@ -24,7 +24,7 @@ use std::time::Duration;
 use criterion::measurement::Measurement;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use mimalloc::MiMalloc;
-use tapewatch::analytics::ahead::want;
+use tapewatch::analytics::ahead::want_near;
 use tapewatch::analytics::archive::NoArchive;
 use tapewatch::analytics::catalogue::Spec;
 use tapewatch::analytics::pipeline::{Settings, SymbolPipeline, WANT_STEPS};
@@ -165,12 +165,12 @@ fn pipeline(
                 let pipeline = &mut pipelines[symbol as usize];
                 for (turn, &at) in group.iter().enumerate() {
                     if let Some(&next) = next.get(turn) {
-                        want(&batch[next as usize]);
+                        want_near(&batch[next as usize]);
                     }
                     let trade = &batch[at as usize].1;
                     pipeline.on_trade(Position(u64::from(at)), trade, &mut archive, &mut sink);
                 }
-                next.iter().skip(group.len()).for_each(|&next| want(&batch[next as usize]));
+                next.iter().skip(group.len()).for_each(|&next| want_near(&batch[next as usize]));
             }
         }
     };

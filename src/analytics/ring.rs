@@ -6,7 +6,7 @@
 
 use std::ops::{Index, IndexMut};
 
-use crate::analytics::ahead::want_items;
+use crate::analytics::ahead::{want_items, want_near};
 
 #[derive(Debug)]
 pub struct Ring<T> {
@@ -103,6 +103,10 @@ impl<T> Ring<T> {
             self.len += 1;
         }
         let slot = self.slot(self.len - 1);
+        // The next one is taken soon, and was used long ago.
+        if let Some(next) = self.slots.get(slot + 1) {
+            want_near(next);
+        }
         &mut self.slots[slot]
     }
 

@@ -11,7 +11,7 @@ use std::thread;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
-use crate::analytics::ahead::want;
+use crate::analytics::ahead::want_near;
 use crate::analytics::pipeline::{Counts, Settings, SymbolPipeline, WANT_STEPS};
 use crate::domain::event::Event;
 use crate::domain::instrument::Instrument;
@@ -217,11 +217,11 @@ impl<'s> Shard<'s> {
             let next = coming[WANT_STEPS - 1].map_or(&[][..], |(_, next)| next);
             for (turn, &at) in group.iter().enumerate() {
                 if let Some(&next) = next.get(turn) {
-                    want(&entries[next as usize]);
+                    want_near(&entries[next as usize]);
                 }
                 self.take_placed(&entries[at as usize], places(at));
             }
-            next.iter().skip(group.len()).for_each(|&next| want(&entries[next as usize]));
+            next.iter().skip(group.len()).for_each(|&next| want_near(&entries[next as usize]));
         }
         self.grouping = grouping;
     }
