@@ -57,13 +57,12 @@ fn bars() -> Vec<Bar<'static>> {
 }
 
 /// Advances all of them over all bars; a hash of the bits of what they say.
-fn run(indicators: &mut [(Box<dyn Indicator>, usize)], bars: &[Bar<'_>]) -> u64 {
+fn run(indicators: &mut [Box<dyn Indicator>], bars: &[Bar<'_>]) -> u64 {
     let mut hash = 0u64;
     let mut out = [0.0; OUTPUTS_MAX];
     for bar in bars {
-        for (indicator, outputs) in &mut *indicators {
-            let out = &mut out[..*outputs];
-            if indicator.advance(bar, out) {
+        for indicator in &mut *indicators {
+            if indicator.advance(bar, &mut out) {
                 hash = hash.rotate_left(5) ^ out[0].to_bits();
             }
         }
@@ -71,9 +70,9 @@ fn run(indicators: &mut [(Box<dyn Indicator>, usize)], bars: &[Bar<'_>]) -> u64 
     hash
 }
 
-fn build(list: &str) -> Vec<(Box<dyn Indicator>, usize)> {
+fn build(list: &str) -> Vec<Box<dyn Indicator>> {
     let specs = Spec::parse_list(list).unwrap();
-    specs.iter().map(|spec| (spec.build(), spec.entry.outputs.len())).collect()
+    specs.iter().map(Spec::build).collect()
 }
 
 fn bench(criterion: &mut Criterion<CpuTime>) {

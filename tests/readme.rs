@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use tapewatch::analytics::indicator::{Arguments, Bar};
+use tapewatch::analytics::indicator::{Arguments, Bar, OUTPUTS_MAX};
 use tapewatch::domain::time::UnixNanos;
 
 /// The example, as it stands in README.md but for the name of the crate.
@@ -56,10 +56,10 @@ fn the_example_computes() {
         trade_times: None,
         sizes: None,
     };
-    let mut out = [0.0];
+    let mut out = [0.0; OUTPUTS_MAX];
     let mut midpoint = (example::ENTRY.build)(&Arguments(vec![]));
     assert!(midpoint.advance(&bar, &mut out));
-    assert_eq!(out, [2.5]);
+    assert_eq!(out[0], 2.5);
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::fs;
 
 use tapewatch::analytics::catalogue::Spec;
-use tapewatch::analytics::indicator::Bar;
+use tapewatch::analytics::indicator::{Bar, OUTPUTS_MAX};
 use tapewatch::domain::time::UnixNanos;
 
 mod common;
@@ -59,7 +59,7 @@ fn check(text: &str, bars: &[Bar<'_>], expected: &[Option<f64>]) {
     assert!(expected.iter().any(Option::is_some));
     let spec = Spec::parse(text).unwrap();
     let mut indicator = spec.build();
-    let mut out = vec![0.0; spec.entry.outputs.len()];
+    let mut out = [0.0; OUTPUTS_MAX];
     for (i, (bar, expected)) in bars.iter().zip(expected).enumerate() {
         let is = indicator.advance(bar, &mut out).then_some(out[0]);
         let equal = match (is, *expected) {

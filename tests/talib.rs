@@ -10,7 +10,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use tapewatch::analytics::catalogue::Spec;
-use tapewatch::analytics::indicator::Bar;
+use tapewatch::analytics::indicator::{Bar, OUTPUTS_MAX};
 use tapewatch::domain::time::UnixNanos;
 
 mod common;
@@ -62,7 +62,7 @@ fn check_all(bars: &[Bar<'_>], expected: &str) {
         let spec = Spec::parse(indicator).unwrap();
         let place = spec.entry.outputs.iter().position(|name| *name == output).unwrap();
         let mut built = spec.build();
-        let mut out = vec![f64::NAN; spec.entry.outputs.len()];
+        let mut out = [f64::NAN; OUTPUTS_MAX];
         let is: Vec<_> = bars.iter().map(|bar| built.advance(bar, &mut out).then(|| out[place])).collect();
 
         assert_eq!(spec.warm_up(), first + 1, "{indicator}: promised bars until the first value");

@@ -122,7 +122,7 @@ impl fmt::Debug for Spec {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analytics::indicator::{Bar, Needs};
+    use crate::analytics::indicator::{Bar, Needs, OUTPUTS_MAX};
     use crate::analytics::indicators::trial;
     use crate::analytics::rolling::sizes::SizeHistogram;
     use crate::analytics::rolling::state::State;
@@ -165,7 +165,7 @@ mod tests {
         for entry in entries() {
             let spec = Spec::parse(entry.name).unwrap();
             assert!(spec.warm_up() >= 1, "{}", entry.name);
-            assert!((1..=crate::analytics::indicator::OUTPUTS_MAX).contains(&entry.outputs.len()));
+            assert!((1..=OUTPUTS_MAX).contains(&entry.outputs.len()));
             let _ = spec.build();
         }
     }
@@ -218,8 +218,8 @@ mod tests {
     }
 
     fn advance(indicator: &mut dyn Indicator, outputs: usize, bar: &Bar<'_>) -> Option<Vec<u64>> {
-        let mut out = vec![f64::NAN; outputs];
-        indicator.advance(bar, &mut out).then(|| out.into_iter().map(f64::to_bits).collect())
+        let mut out = [f64::NAN; OUTPUTS_MAX];
+        indicator.advance(bar, &mut out).then(|| out[..outputs].iter().map(|value| value.to_bits()).collect())
     }
 
     fn saved(indicator: &mut dyn Indicator) -> Vec<u64> {

@@ -122,6 +122,8 @@ pub fn bar_of((open_at, close_at): (UnixNanos, UnixNanos), sums: &Sums, with_amo
     let prices = &sums.prices;
     let [volume, quote_volume, bought, sold] = if with_amounts { sums.amounts_f64() } else { [f64::NAN; 4] };
     let unsaid = sums.unsaid();
+    // First: divisions wait for each other, and most indicators for this one.
+    let close = prices.close.decimal().to_f64();
     // Built where it stays: what is changed afterwards would be copied.
     Bar {
         open_at,
@@ -129,7 +131,7 @@ pub fn bar_of((open_at, close_at): (UnixNanos, UnixNanos), sums: &Sums, with_amo
         open: prices.open.decimal().to_f64(),
         high: prices.high.decimal().to_f64(),
         low: prices.low.decimal().to_f64(),
-        close: prices.close.decimal().to_f64(),
+        close,
         volume,
         quote_volume: (!unsaid.quote_volume).then_some(quote_volume),
         trade_count: (!unsaid.trade_count).then(|| sums.trade_count()),

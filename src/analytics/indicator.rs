@@ -54,9 +54,9 @@ pub const OUTPUTS_MAX: usize = 8;
 
 /// One incremental indicator, as [`keeping`] makes it.
 pub trait Indicator: Send {
-    /// Takes the next closed candle. `true`: `out`, one slot for each output of its
-    /// [`Entry`], holds its values, all finite; `false`: it has none here, and `out` means nothing.
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool;
+    /// Takes the next closed candle. `true`: `out` begins with its values, one for each output of its
+    /// [`Entry`], all finite; `false`: it has none here, and `out` means nothing.
+    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64; OUTPUTS_MAX]) -> bool;
 
     /// Visits every word of mutable state, always in the same order: saves or restores it.
     fn state(&mut self, state: &mut State<'_>);
@@ -87,10 +87,12 @@ where
     V: Fn(&mut K, &mut State<'_>) + Send,
     A: Fn(&mut K, &Bar<'_>) -> Option<[f64; N]> + Send,
 {
-    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64]) -> bool {
+    fn advance(&mut self, bar: &Bar<'_>, out: &mut [f64; OUTPUTS_MAX]) -> bool {
+        const { assert!(N <= OUTPUTS_MAX) };
         let Some(values) = (self.advance)(&mut self.kept, bar) else { return false };
-        out.copy_from_slice(&values);
-        values.iter().all(|value| value.is_finite())
+        out[..N].copy_from_slice(&values);
+        // Zero times what is finite is zero, times anything else no number: quicker than to ask each.
+        values.iter().map(|value| 0.0 * value).sum::<f64>() == 0.0
     }
 
     fn state(&mut self, state: &mut State<'_>) {

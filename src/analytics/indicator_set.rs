@@ -143,9 +143,9 @@ impl IndicatorSet {
         self.bars_since_partial = since_partial;
         let mut values = [0.0; OUTPUTS_MAX];
         for (member, shape) in self.members.iter_mut().zip(&plan.shapes) {
-            let values = &mut values[..shape.outputs.len().min(OUTPUTS_MAX)];
-            if member.advance(bar, values) {
+            if member.advance(bar, &mut values) {
                 let whole = since_partial >= shape.warm_up;
+                let values = &values[..shape.outputs.len().min(OUTPUTS_MAX)];
                 hand_on(shape, values, if whole { DataState::Complete } else { DataState::Partial });
             }
         }

@@ -52,6 +52,7 @@ impl Macd {
         }
     }
 
+    #[inline(always)]
     fn advance(&mut self, bar: &Bar<'_>) -> Option<[f64; 3]> {
         let change = bar.close - self.previous_close;
         self.previous_close = bar.close;

@@ -1,7 +1,7 @@
 //! How indicators are tried: on bars from a seed, against a naive recomputation.
 
 use crate::analytics::catalogue::Spec;
-use crate::analytics::indicator::Bar;
+use crate::analytics::indicator::{Bar, OUTPUTS_MAX};
 use crate::domain::time::UnixNanos;
 
 const MINUTE: i64 = 60_000_000_000;
@@ -123,8 +123,8 @@ pub fn check_within(text: &str, floor: f64, naive: impl Fn(&[Bar<'_>]) -> Option
         let bars = bars(seed, 5 * spec.warm_up().min(60) + 100);
         let mut indicator = spec.build();
         for i in 0..bars.len() {
-            let mut out = vec![f64::NAN; outputs];
-            let is = indicator.advance(&bars[i], &mut out).then_some(out);
+            let mut out = [f64::NAN; OUTPUTS_MAX];
+            let is = indicator.advance(&bars[i], &mut out).then(|| out[..outputs].to_vec());
             let expected = naive(&bars[..=i]);
             let equal = match (&is, &expected) {
                 (None, None) => true,
@@ -155,8 +155,9 @@ pub fn check_odd(text: &str) {
     for seed in 0..200 {
         let mut indicator = spec.build();
         for (i, bar) in odd_bars(seed, 300).iter().enumerate() {
-            let mut out = vec![f64::NAN; spec.entry.outputs.len()];
+            let mut out = [f64::NAN; OUTPUTS_MAX];
             if indicator.advance(bar, &mut out) {
+                let out = &out[..spec.entry.outputs.len()];
                 assert!(out.iter().all(|x| x.is_finite()), "{text}, seed {seed}, bar {i}: {out:?}");
             }
         }
@@ -167,6 +168,6 @@ pub fn check_odd(text: &str) {
 pub fn run(text: &str, bars: &[Bar<'_>]) -> Vec<Option<Vec<f64>>> {
     let spec = Spec::parse(text).unwrap();
     let mut indicator = spec.build();
-    let mut out = vec![0.0; spec.entry.outputs.len()];
-    bars.iter().map(|bar| indicator.advance(bar, &mut out).then(|| out.clone())).collect()
+    let (mut out, outputs) = ([0.0; OUTPUTS_MAX], spec.entry.outputs.len());
+    bars.iter().map(|bar| indicator.advance(bar, &mut out).then(|| out[..outputs].to_vec())).collect()
 }

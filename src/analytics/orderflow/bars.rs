@@ -259,7 +259,7 @@ fn check_restored(text: &str, bars: &[TestBar], outputs: &[Option<Vec<f64>>]) ->
 fn advance(indicator: &mut dyn Indicator, outputs: usize, bar: &TestBar) -> Option<Vec<f64>> {
     // What stands in the slots before must not show through.
     let mut out = [f64::NAN; OUTPUTS_MAX];
-    let told = indicator.advance(&bar.bar(), &mut out[..outputs]);
+    let told = indicator.advance(&bar.bar(), &mut out);
     told.then(|| {
         assert!(out[..outputs].iter().all(|value| value.is_finite()), "{out:?} after {bar:?}");
         out[..outputs].to_vec()

@@ -36,8 +36,8 @@ impl Gains {
         // Without a change both shrink alike and their ratio stays. On a long plain it is
         // kept before they grow so small that rounding would bend it.
         const SMALL: f64 = 1e-250;
-        // Both are looked at, for nobody foresees whether a price changes.
-        if (change != 0.0) | (self.gain + self.loss > SMALL) {
+        // In this order, for nobody foresees whether a price changes.
+        if self.gain + self.loss > SMALL || change != 0.0 {
             self.gain += (change.max(0.0) - self.gain) * self.share;
             self.loss += ((-change).max(0.0) - self.loss) * self.share;
         }
