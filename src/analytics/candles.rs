@@ -236,11 +236,16 @@ impl Candles {
         self.single_root.is_some_and(|root| self.links[root].series.closed_until().0 != i64::MIN)
     }
 
-    /// Adds a trade that is not earlier than any before it, and not in a closed candle.
+    /// Whether a trade of this rank comes after all that open candles hold.
+    pub fn is_last(&self, rank: Rank) -> bool {
+        self.links.iter().all(|link| link.series.last_row().is_none_or(|sums| sums.last <= rank))
+    }
+
+    /// Adds a trade that comes after all others by rank, and is not in a closed candle.
     #[inline]
     pub fn add_last(&mut self, print: &Print, with_sizes: bool) {
         if let Some(root) = self.single_root {
-            self.links[root].series.add(print, with_sizes);
+            self.links[root].series.add::<true>(print, with_sizes);
         }
     }
 
@@ -256,7 +261,7 @@ impl Candles {
         if let Some(root) = self.single_root {
             let series = &mut self.links[root].series;
             if print.rank.at >= series.closed_until() && series.closed_until().0 != i64::MIN {
-                series.add(print, with_sizes);
+                series.add::<false>(print, with_sizes);
                 return false;
             }
         }
@@ -286,7 +291,7 @@ impl Candles {
                 continue;
             }
             if at >= series.closed_until() {
-                series.add(print, with_sizes);
+                series.add::<false>(print, with_sizes);
             } else if series.amend(print, with_sizes, archive) {
                 late = true;
             } else {
@@ -304,6 +309,7 @@ impl Candles {
         self.next_close
     }
 
+    #[inline]
     fn plan_next_close(&mut self) {
         if let Some(root) = self.single_root {
             self.next_close = self.links[root].series.next_close();

@@ -24,7 +24,7 @@ use crate::analytics::candles::forming_candle;
 use crate::analytics::desk::{Desk, bar_of, told_candle};
 use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet};
 use crate::analytics::rolling::state::State;
-use crate::analytics::sums::{Print, Sums};
+use crate::analytics::sums::{Print, Rank, Sums};
 use crate::domain::candle::CandleState;
 use crate::domain::decimal::{Decimal, QuoteVolume, Volume};
 use crate::domain::interval::Interval;
@@ -109,13 +109,22 @@ impl InformationBars {
         self.set.state(state);
     }
 
-    /// Takes the next trade of the log. `true`: the bar is full and is to be closed. Always inlined, as
-    /// `Series::add`.
+    /// Whether a trade of this rank comes after all that the open bar holds.
+    pub fn is_last(&self, rank: Rank) -> bool {
+        self.open.as_ref().is_none_or(|bar| bar.sums.last <= rank)
+    }
+
+    /// Takes the next trade of the log. `LAST`: it is known to come after all others by rank. `true`: the bar is full and
+    /// is to be closed. Always inlined, as `Series::add`.
     #[inline(always)]
-    pub fn add(&mut self, print: &Print, disturbing: bool, with_sizes: bool) -> bool {
+    pub fn add<const LAST: bool>(&mut self, print: &Print, disturbing: bool, with_sizes: bool) -> bool {
         let bar = match &mut self.open {
             Some(bar) => {
-                bar.sums.append(print);
+                if LAST {
+                    bar.sums.add_last(print);
+                } else {
+                    bar.sums.append(print);
+                }
                 bar
             }
             None => self.open.insert(OpenBar {

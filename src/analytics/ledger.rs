@@ -12,7 +12,7 @@ use crate::analytics::ahead::want_items;
 use crate::analytics::gaps::{Dirty, Gaps};
 use crate::analytics::rolling::nouns::{blank_trade, visit_trade};
 use crate::analytics::rolling::state::State;
-use crate::domain::event::{Side, Trade, TradeId};
+use crate::domain::event::{Trade, TradeId};
 use crate::domain::output::{Position, Refusal};
 use crate::domain::time::UnixNanos;
 use crate::domain::venue::IdRule;
@@ -395,14 +395,11 @@ fn mix(word: u64) -> u64 {
 /// chance of 2^-31 (D. Lemire, O. Kaser, "Strongly Universal String Hashing is Fast", The Computer Journal 57, 2014).
 #[inline]
 fn fingerprint(trade: &Trade) -> u32 {
-    // Without a branch: nobody foresees sides.
-    let bought = u64::from(matches!(trade.taker_side, Some(Side::Buy)));
-    let side = bought | u64::from(matches!(trade.taker_side, Some(Side::Sell))) << 1;
     let parts = [
         trade.price.decimal().to_bits(),
         trade.quantity.decimal().to_bits(),
         trade.exchange_at.0.cast_unsigned(),
-        (u64::from(trade.trade_count) << 2) | side,
+        (u64::from(trade.trade_count) << 2) | trade.side_bits(),
     ];
     let products = parts.into_iter().zip(KEYS).map(|(part, key)| part.wrapping_mul(key));
     (products.fold(0, u64::wrapping_add) >> 32) as u32
@@ -418,6 +415,7 @@ mod tests {
 
     use super::*;
     use crate::domain::decimal::{Price, Quantity};
+    use crate::domain::event::Side;
 
     fn trade(id: TradeId, at: i64, price: &[u8]) -> Trade {
         Trade {

@@ -17,7 +17,7 @@ use crate::analytics::intelligence::{Intelligence, IntelligencePlan, Listening};
 use crate::analytics::ledger::{Admission, Ledger};
 use crate::analytics::rolling::nouns::{blank_candle, visit_candle, visit_origin};
 use crate::analytics::rolling::state::{State, StateFault};
-use crate::analytics::sums::{Print, Steps};
+use crate::analytics::sums::{Print, Rank, Steps};
 use crate::domain::candle::Origin;
 use crate::domain::event::{Event, ReadyCandle, Trade};
 use crate::domain::instrument::Instrument;
@@ -170,6 +170,8 @@ pub struct SymbolPipeline<'s> {
     counts: Counts,
     /// Until then a trade that follows on the last one, in id and time, means nothing but itself.
     plain_until: UnixNanos,
+    /// From then on a plain trade lets a candle close.
+    due_at: UnixNanos,
     last_ready: Option<Box<ReadyCandle>>,
     /// `None` where no model runs; and while it listens to the pipeline itself.
     intelligence: Option<Box<Intelligence>>,
@@ -201,6 +203,7 @@ impl<'s> SymbolPipeline<'s> {
             seq: 0,
             counts: Counts::default(),
             plain_until: UnixNanos(i64::MIN),
+            due_at: UnixNanos(i64::MIN),
             last_ready: None,
         }
     }
@@ -315,8 +318,7 @@ impl<'s> SymbolPipeline<'s> {
     /// Before then the passing of time changes nothing but how late it is: no candle closes, no gap is claimed. Of the
     /// ticks before it that follow on one another, the last stands for all.
     pub fn still_until(&self) -> UnixNanos {
-        let close = self.candles.next_close().0.saturating_add(self.settings.grace_nanos);
-        self.gaps.calm_until().min(UnixNanos(close))
+        self.gaps.calm_until().min(self.next_due())
     }
 
     /// Asks for what the next `events` will use.
@@ -471,13 +473,16 @@ impl<'s> SymbolPipeline<'s> {
         self.candles.add_last(&print, with_sizes);
         // Seldom more than one: then the print need not wait in memory for its turn in each.
         if let [bars] = &mut self.information[..] {
-            if bars.add(&print, false, with_sizes) {
+            if bars.add::<true>(&print, false, with_sizes) {
                 self.close_bars(0, archive, out);
             }
         } else {
             self.add_to_bars(print, false, archive, out);
         }
-        self.close_due(archive, out);
+        if at >= self.due_at {
+            self.close_due(archive, out);
+            self.due_at = self.next_due();
+        }
     }
 
     #[inline(never)]
@@ -490,7 +495,7 @@ impl<'s> SymbolPipeline<'s> {
     ) {
         let with_sizes = self.settings.indicators.needs_sizes;
         for i in 0..self.information.len() {
-            if self.information[i].add(&print, disturbing, with_sizes) {
+            if self.information[i].add::<false>(&print, disturbing, with_sizes) {
                 self.close_bars(i, archive, out);
             }
         }
@@ -521,8 +526,25 @@ impl<'s> SymbolPipeline<'s> {
         let plain = self.origin == Origin::Trades
             && self.first_trade_at.is_some()
             && !self.ledger.holds()
-            && self.candles.takes_plain();
+            && self.candles.takes_plain()
+            && self.nothing_later();
         self.plain_until = if plain { self.gaps.calm_until() } else { UnixNanos(i64::MIN) };
+        self.due_at = self.next_due();
+    }
+
+    /// Whether the next id, at the newest time, comes after all that is open. It does not where an older id of a higher
+    /// number bears the newest time: after a numbering that started anew.
+    fn nothing_later(&self) -> bool {
+        self.ledger.last_id().is_some_and(|id| {
+            let next = Rank { at: self.watermark, tie: id.saturating_add(1) };
+            self.candles.is_last(next) && self.information.iter().all(|bars| bars.is_last(next))
+        })
+    }
+
+    /// When the next candle is to be closed, its time for late trades included.
+    #[inline]
+    fn next_due(&self) -> UnixNanos {
+        UnixNanos(self.candles.next_close().0.saturating_add(self.settings.grace_nanos))
     }
 
     /// Passes a trade through the ledger and into the bars.
@@ -621,7 +643,6 @@ impl<'s> SymbolPipeline<'s> {
         }
     }
 
-    #[inline]
     fn close_due(&mut self, archive: &mut dyn Archive, out: &mut impl OutputSink) {
         let limit = UnixNanos(self.watermark.0.saturating_sub(self.settings.grace_nanos));
         if limit >= self.candles.next_close() {
@@ -851,6 +872,16 @@ mod tests {
         let trades: Vec<_> = trades.iter().map(|text| trade(text)).collect();
         let (kept, _) = run(rule, &settings(intervals, 128), &trades);
         assert_eq!(lines(&kept), expected);
+    }
+
+    #[test]
+    fn the_last_trade_of_a_moment_has_the_highest_id_even_after_a_new_numbering() {
+        check(
+            "1s ticks:100",
+            IdRule::Contiguous,
+            &["2000000@10 5", "2000001@10 6", "5@10 7", "6@10 8", "7@10 9"],
+            &["1s 10+1 partial 7 9 5 6 5", "ticks:100 10+0.000000001 partial 5 9 5 9 5"],
+        );
     }
 
     #[test]

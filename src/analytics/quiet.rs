@@ -158,8 +158,14 @@ impl Series {
         self.closed_until = until;
         if desk.ending || !desk.gaps.touches(from, until) {
             self.close_run(from, until, desk.ending, desk);
-            return;
+        } else {
+            self.close_shaded(from, until, desk);
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn close_shaded<S: OutputSink>(&mut self, from: UnixNanos, until: UnixNanos, desk: &mut Desk<'_, S>) {
         for (from, until, unknown) in self.shaded(from, until, desk) {
             self.close_run(from, until, unknown, desk);
         }
@@ -195,6 +201,7 @@ impl Series {
         runs
     }
 
+    #[inline]
     pub fn close_run<S: OutputSink>(
         &mut self,
         from: UnixNanos,

@@ -156,15 +156,18 @@ impl Series {
         }
     }
 
-    /// Adds a trade to its candle, which is not closed. Always inlined: so that the print stays in registers.
+    /// Adds a trade to its candle, which is not closed. `LAST`: it is known to come after all others by rank. Always
+    /// inlined: so that the print stays in registers.
     #[inline(always)]
-    pub fn add(&mut self, print: &Print, with_sizes: bool) {
+    pub fn add<const LAST: bool>(&mut self, print: &Print, with_sizes: bool) {
         let (at, nanos) = (print.rank.at, self.interval.nanos());
         // What reaches behind the closed intervals is open.
         let open_at = match self.rows.back_mut() {
             None => self.interval.open_of(at),
             Some(last) if at < last.open_at => return self.add_between(*print, with_sizes),
-            Some(last) if at.0 - last.open_at.0 < nanos => return last.sums.add(print),
+            Some(last) if at.0 - last.open_at.0 < nanos => {
+                return if LAST { last.sums.add_last(print) } else { last.sums.add(print) };
+            }
             // From the last candle on: the division of a short stretch is quick, and whether the next interval is
             // the one is a coin that no processor foresees.
             Some(last) => UnixNanos(last.open_at.0 + (at.0 - last.open_at.0) / nanos * nanos),
@@ -226,7 +229,8 @@ impl Series {
         self.rows.get(self.closed).map(|row| row.open_at)
     }
 
-    /// Closes the earliest open candle, which is the next interval; gives back its sums.
+    /// Closes the earliest open candle, which is the next interval; gives back its sums. Inlined into its one caller.
+    #[inline(always)]
     pub fn close_first<S: OutputSink>(&mut self, desk: &mut Desk<'_, S>) -> Option<&Sums> {
         self.finish_stretch(desk);
         if self.closed >= desk.window + self.stay + CHECKPOINT_EVERY {

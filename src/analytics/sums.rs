@@ -9,7 +9,7 @@ use crate::analytics::rolling::sizes::SizeHistogram;
 use crate::analytics::rolling::state::{State, StateFault};
 use crate::domain::candle::Ohlc;
 use crate::domain::decimal::{Decimal, Price, Quantity, QuoteVolume, SCALE_MAX, Volume};
-use crate::domain::event::{ReadyCandle, Side, Trade, TradeId};
+use crate::domain::event::{ReadyCandle, Trade, TradeId};
 use crate::domain::time::UnixNanos;
 
 /// Where a trade stands among those of its instrument: exchange time, then numeric id, then arrival.
@@ -132,8 +132,7 @@ impl Print {
         if !steps.fit(of) {
             steps.refine(of, price.mantissa(), quantity.mantissa());
         }
-        let bought = u64::from(matches!(trade.taker_side, Some(Side::Buy)));
-        let sold = u64::from(matches!(trade.taker_side, Some(Side::Sell)));
+        let (bought, sold) = (trade.side_bits() & 1, trade.side_bits() >> 1);
         // Real amounts are short: one product that fits a word, times a power of ten that does.
         let product = u128::from(price.mantissa()) * u128::from(quantity.mantissa());
         let missing =
@@ -377,12 +376,21 @@ impl Sums {
     #[inline]
     pub fn add(&mut self, print: &Print) {
         if print.rank >= self.last {
-            self.last = print.rank;
-            self.prices.close = print.price;
-        } else if print.rank < self.first {
+            return self.add_last(print);
+        }
+        if print.rank < self.first {
             self.first = print.rank;
             self.prices.open = print.price;
         }
+        self.stretch(print);
+        self.add_amounts(print);
+    }
+
+    /// Adds a trade that is known to come after all others by rank.
+    #[inline]
+    pub fn add_last(&mut self, print: &Print) {
+        self.last = print.rank;
+        self.prices.close = print.price;
         self.stretch(print);
         self.add_amounts(print);
     }
@@ -635,6 +643,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::event::Side;
 
     fn trade(at: i64, price: u64, quantity: u64, side: u8, id: u64, whole: bool) -> Trade {
         // Whole numbers of the largest size overflow 128 bits of quote volume.

@@ -111,6 +111,15 @@ pub struct Trade {
     pub trade_count: u32,
 }
 
+impl Trade {
+    /// 1: the taker bought; 2: it sold; 0: nobody knows. Without a branch, for nobody foresees sides.
+    #[inline]
+    pub fn side_bits(&self) -> u64 {
+        let place = self.taker_side.map_or(2, |side| side as u8);
+        (1 << place) & 3
+    }
+}
+
 /// A candle that somebody else made: a venue's history, a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadyCandle {

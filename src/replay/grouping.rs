@@ -41,10 +41,11 @@ impl Grouping {
             if at >= self.starts.len() {
                 self.starts.resize(at + 1, 0);
             }
-            if self.starts[at] == 0 {
+            let count = &mut self.starts[at];
+            if *count == 0 {
                 self.met.push((instrument, 0));
             }
-            self.starts[at] += 1;
+            *count += 1;
         }
         if let [(instrument, end)] = &mut self.met[..] {
             *end = self.order.len() as u32;
