@@ -4,40 +4,18 @@
 //! and every later value of an indicator, recomputed from the nearest checkpoint before it.
 
 use crate::analytics::archive::Archive;
+use crate::analytics::before::Before;
 use crate::analytics::desk::{Desk, bar_of};
 use crate::analytics::gaps::Dirty;
 use crate::analytics::indicator_set::{IndicatorSet, Reading};
 use crate::analytics::quiet::{Quiet, STRETCH_MIN, Told, quiet_candle, together};
 use crate::analytics::ring::Ring;
-use crate::analytics::rolling::state::State;
-use crate::analytics::rows::{Checkpoint, Row, RowExtra, candle_of};
+use crate::analytics::row::{Checkpoint, Row, RowExtra, candle_of};
 use crate::analytics::series::{CHECKPOINT_EVERY, Series};
 use crate::analytics::sums::{Print, Sums};
 use crate::domain::interval::Interval;
 use crate::domain::output::OutputSink;
 use crate::domain::time::UnixNanos;
-
-/// A candle that the current event changed, as it was before.
-#[derive(Debug)]
-pub struct Before {
-    pub open_at: UnixNanos,
-    /// `None`: there was no candle.
-    pub sums: Option<Sums>,
-    pub partial: bool,
-}
-
-impl Before {
-    pub fn state(&mut self, state: &mut State<'_>) {
-        state.i64(&mut self.open_at.0);
-        state.bool(&mut self.partial);
-        let mut some = self.sums.is_some();
-        state.bool(&mut some);
-        self.sums = some.then(|| self.sums.take().unwrap_or_else(Sums::blank));
-        if let Some(sums) = &mut self.sums {
-            sums.state(state);
-        }
-    }
-}
 
 impl Series {
     /// Adds a trade to a candle that is closed already; [`Series::revise`] tells it.

@@ -4,17 +4,17 @@
 //! found or filled) is told as a higher revision (`revision.rs`), and its indicators are
 //! recomputed from the nearest checkpoint before it. Closed candles beyond the window go to
 //! the archive and come back when something older is touched (`rows.rs`). Quiet intervals are
-//! kept as runs (`quiet.rs`).
+//! kept as runs (`quiet.rs`, `quiet_close.rs`).
 
 use std::collections::VecDeque;
 
 use crate::analytics::ahead::want_items;
+use crate::analytics::before::Before;
 use crate::analytics::desk::{Desk, bar_of};
 use crate::analytics::indicator_set::{IndicatorPlan, IndicatorSet};
 use crate::analytics::quiet::Quiet;
-use crate::analytics::revision::Before;
 use crate::analytics::ring::Ring;
-use crate::analytics::rows::{Checkpoint, Row, candle_of};
+use crate::analytics::row::{Checkpoint, Row, candle_of};
 use crate::analytics::sums::{Print, Sums};
 use crate::domain::interval::{Interval, TimeInterval};
 use crate::domain::output::OutputSink;
