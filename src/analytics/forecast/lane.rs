@@ -327,7 +327,8 @@ impl Lane {
                 }
             }
         }
-        let said = if weight > 1e-9 {
+        // The word of one alone is its own: a last bit beside the baseline would be better or worse than that by chance.
+        let said = if weight > 1e-9 && count > 1.0 {
             sum / weight
         } else if count > 0.0 {
             even / count
