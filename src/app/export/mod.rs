@@ -14,11 +14,10 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 
-use crate::app::export::out::{Format, Out, text_of};
+use crate::app::export::out::{Format, Out, price_texts, text_of};
 use crate::app::export::wanted::Wanted;
 use crate::app::inputs;
 use crate::app::outcome::Failure;
-use crate::domain::candle::Ohlc;
 use crate::domain::event::{Event, ReadyCandle, Trade};
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
@@ -262,16 +261,16 @@ fn trade_row(instrument: &Instrument, trade: &Trade, out: &mut Out<'_>) -> Resul
 }
 
 fn candle_row(instrument: &Instrument, candle: &ReadyCandle, out: &mut Out<'_>) -> Result<bool, Failure> {
-    let price = |of: fn(&Ohlc) -> String| candle.prices.as_ref().map_or_else(String::new, of);
+    let [open, high, low, close] = price_texts(candle.prices.as_ref());
     out.row(&[
         instrument.venue().name(),
         instrument.symbol(),
         &Interval::Time(candle.interval).to_string(),
         &candle.open_at.to_string(),
-        &price(|prices| prices.open.decimal().to_string()),
-        &price(|prices| prices.high.decimal().to_string()),
-        &price(|prices| prices.low.decimal().to_string()),
-        &price(|prices| prices.close.decimal().to_string()),
+        &open,
+        &high,
+        &low,
+        &close,
         &candle.volume.to_string(),
         &text_of(candle.quote_volume),
         &text_of(candle.trade_count),

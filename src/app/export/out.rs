@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 use crate::app::outcome::Failure;
+use crate::domain::candle::Ohlc;
 use crate::replay::table::csv::CsvTable;
 use crate::replay::table::jsonl::JsonTable;
 use crate::replay::table::parquet::ParquetTable;
@@ -98,6 +99,12 @@ impl Drop for Out<'_> {
             let _ = fs::remove_file(waiting);
         }
     }
+}
+
+/// The cells of open, high, low and close; empty where nothing traded.
+pub fn price_texts(prices: Option<&Ohlc>) -> [String; 4] {
+    let each = |prices: &Ohlc| [prices.open, prices.high, prices.low, prices.close];
+    prices.map(each).map_or_else(Default::default, |each| each.map(|price| price.decimal().to_string()))
 }
 
 /// A cell; empty where there is no value.

@@ -6,10 +6,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::app::export::out::{Out, text_of};
+use crate::app::export::out::{Out, price_texts, text_of};
 use crate::app::export::wanted::Wanted;
 use crate::app::outcome::Failure;
-use crate::domain::candle::{Ohlc, Origin};
+use crate::domain::candle::Origin;
 use crate::domain::instrument::Instrument;
 use crate::domain::interval::Interval;
 use crate::domain::time::UnixNanos;
@@ -50,17 +50,17 @@ pub fn candles(dir: &Path, wanted: &Wanted<'_>, out: &mut Out<'_>) -> Result<(),
         for origin in origins {
             let read = |span: Span<'_>| history.candles(&SeriesQuery { instrument, interval, span }, origin);
             let goes_on = pages(span, read, |candle| {
-                let price = |of: fn(&Ohlc) -> String| candle.prices.as_ref().map_or_else(String::new, of);
+                let [open, high, low, close] = price_texts(candle.prices.as_ref());
                 out.row(&[
                     instrument.venue().name(),
                     instrument.symbol(),
                     &interval.to_string(),
                     &candle.open_at.to_string(),
                     &candle.close_at.to_string(),
-                    &price(|prices| prices.open.decimal().to_string()),
-                    &price(|prices| prices.high.decimal().to_string()),
-                    &price(|prices| prices.low.decimal().to_string()),
-                    &price(|prices| prices.close.decimal().to_string()),
+                    &open,
+                    &high,
+                    &low,
+                    &close,
                     &candle.volume.to_string(),
                     &text_of(candle.quote_volume),
                     &text_of(candle.trade_count),
