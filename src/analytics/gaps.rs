@@ -135,7 +135,7 @@ impl Spans {
         }
         let at = self.spans.partition_point(|span| *span <= (from, to));
         self.spans.insert(at, (from, to));
-        self.longest_nanos = self.longest_nanos.max(to.0 - from.0);
+        self.longest_nanos = self.longest_nanos.max(to.0.saturating_sub(from.0));
     }
 
     fn remove(&mut self, from: UnixNanos, to: UnixNanos) {

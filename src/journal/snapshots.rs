@@ -176,8 +176,8 @@ impl Snapshots {
         partition: u32,
         fingerprint: u64,
     ) -> Result<Option<PartitionState>, JournalError> {
-        let own = list(&self.dir)?.into_iter().filter(|name| name.partition == partition);
-        Ok(own.filter_map(|name| read(&self.dir.join(name.file_name()), name, fingerprint).ok()).next())
+        let mut own = list(&self.dir)?.into_iter().filter(|name| name.partition == partition);
+        Ok(own.find_map(|name| read(&self.dir.join(name.file_name()), name, fingerprint).ok()))
     }
 
     /// The oldest usable snapshot of each partition that has one: for those who look back.

@@ -174,7 +174,7 @@ impl Adwin {
                 if crossed * crossed * (before * since) <= reach * (both * both) {
                     continue;
                 }
-                let share = 1.0 / (old.0 - SIDE_MIN + 1.0) + 1.0 / (new.0 - SIDE_MIN + 1.0);
+                let share = 1.0 / before + 1.0 / since;
                 let bound = (2.0 * share * variance * confidence).sqrt() + 2.0 / 3.0 * confidence * share;
                 let (mean_before, mean_since) = (old.1 / old.0, new.1 / new.0);
                 let apart = (mean_before - mean_since).abs();

@@ -451,7 +451,7 @@ impl Ground {
         known(self.log_realized[k])
     }
 
-    /// Those who forecast the variance say what they expect over horizon `k`, as a logarithm.
+    /// Those who forecast the variance say what they expect, by the number of the horizon, as a logarithm.
     #[inline]
     pub fn expect(&mut self, log_variance: impl Fn(usize) -> f64) {
         for (k, expected) in self.expected.iter_mut().enumerate() {

@@ -50,11 +50,10 @@ impl GapPlaces {
         if let Some(at) = self.places.get(&id.0) {
             return UnixNanos(*at);
         }
-        let is_full = self.places.len() >= GAPS_MAX;
-        forget(&mut self.places);
+        let has_forgotten = forget(&mut self.places);
         self.places.insert(id.0, from.0);
         let line = line(id.0, from.0);
-        let written = match is_full {
+        let written = match has_forgotten {
             true => write_anew(&self.path, &self.places).map(|file| self.file = file),
             false => self.file.write_all(line.as_bytes()).map_err(StorageError::io(&self.path, "write")),
         };
@@ -77,14 +76,16 @@ fn line(id: u64, at: i64) -> String {
     format!("{id:016x} {at}\n")
 }
 
-fn forget(places: &mut BTreeMap<u64, i64>) {
+/// Lets the older half go where there are too many; whether it was so.
+fn forget(places: &mut BTreeMap<u64, i64>) -> bool {
     if places.len() < GAPS_MAX {
-        return;
+        return false;
     }
     let mut times: Vec<i64> = places.values().copied().collect();
     times.sort_unstable();
     let oldest_kept = times[times.len() / 2];
     places.retain(|_, at| *at >= oldest_kept);
+    true
 }
 
 #[cfg(test)]
